@@ -1,0 +1,387 @@
+//! [`Handle`]: the connection as other tasks and threads see it.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use event_listener::EventListener;
+use futures_sink::Sink;
+
+use super::{
+    core::check_ping,
+    outbox::{Item, NotPut, Outbox},
+};
+use crate::{
+    close::{CloseCode, CloseFrame, Finish},
+    error::{Error, ErrorKind},
+    message::Message,
+};
+
+/// The connection as other tasks and threads see it: cheap to clone, `Send` and `Sync`.
+///
+/// What handles send waits, bounded by [`Config::outbox_size`](crate::Config::outbox_size), until the
+/// connection is polled: **when nobody polls the connection, nothing moves.** A handle does not keep
+/// the connection alive. It is a sink, too; closing that sink flushes and retires this handle, and
+/// does not end the connection.
+///
+/// # Examples
+///
+/// ```
+/// use futures::StreamExt;
+/// use wsweave::{Connection, ConnectionExt};
+///
+/// # async_std::task::block_on(async {
+/// let (mut us, mut peer) = Connection::pair();
+/// let handle = us.handle();
+/// let task = async_std::task::spawn(async move {
+///     handle.send("from another task").await?;
+///     handle.close_with(1000, "done")?;
+///     Ok::<_, wsweave::Error>(handle.closed().await)
+/// });
+/// let (none, message) = futures::join!(us.next(), async {
+///     let message = peer.next().await;
+///     assert_eq!(peer.next().await, None);
+///     message
+/// });
+/// assert_eq!(message, Some("from another task".into()));
+/// assert_eq!(none, None);
+/// assert!(task.await.unwrap().clean);
+/// # });
+/// ```
+pub struct Handle {
+    outbox: Arc<Outbox>,
+    sink: SinkState,
+}
+
+/// A handle's own state as a sink.
+enum SinkState {
+    /// The position of the last item that was sent.
+    Open {
+        sent: u64,
+    },
+    Waiting {
+        sent: u64,
+        what_for: WhatFor,
+        listener: EventListener,
+    },
+    Retired,
+}
+
+/// What a sink waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WhatFor {
+    Room,
+    /// What was sent to be written.
+    Written,
+}
+
+/// Why [`Handle::try_send`] did not take a message; it gives the message back.
+///
+/// # Examples
+///
+/// ```
+/// use wsweave::{Connection, ConnectionExt, TrySendError};
+///
+/// let (mut conn, _peer) = Connection::pair();
+/// let handle = conn.handle();
+/// drop(conn);
+/// match handle.try_send("too late") {
+///     Err(TrySendError::Closed(message)) => assert_eq!(message.as_text(), Some("too late")),
+///     other => unreachable!("{other:?}"),
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrySendError {
+    /// There is no room at the moment.
+    Full(Message),
+    /// The connection is closed or closing.
+    Closed(Message),
+}
+
+impl Handle {
+    pub(super) fn new(outbox: Arc<Outbox>) -> Self {
+        Self { outbox, sink: SinkState::Open { sent: 0 } }
+    }
+
+    /// Queues a message, waiting for room.
+    ///
+    /// Done means queued, not written: the connection writes when it is polled. For that, flush the
+    /// handle as a sink.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] once the connection is closing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, the message is not sent, and the room goes to the next who waits.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, _peer) = Connection::pair();
+    /// conn.handle().send("queued").await?;
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+        let mut message = message.into();
+        loop {
+            match self.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Closed(_)) => return Err(Error::closed()),
+                Err(TrySendError::Full(returned)) => message = returned,
+            }
+            let listener = self.outbox.listen_room();
+            // Room may have come before the listener.
+            if self.outbox.is_open() && !self.outbox.has_room() {
+                listener.await;
+            }
+        }
+    }
+
+    /// Queues a message if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// Either gives the message back.
+    ///
+    /// ```
+    /// # use wsweave::{Config, Connection, ConnectionExt, TrySendError};
+    /// let small = Config::default().outbox_size(1);
+    /// let (mut conn, _peer) = Connection::pair_with(small, Config::default());
+    /// let handle = conn.handle();
+    /// assert_eq!(handle.try_send("one"), Ok(()));
+    /// assert_eq!(handle.try_send("two"), Err(TrySendError::Full("two".into())));
+    /// ```
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        let message = message.into();
+        if self.is_retired() {
+            return Err(TrySendError::Closed(message));
+        }
+        match self.outbox.put(Item::Message(message)) {
+            Ok(_) => Ok(()),
+            Err(NotPut::Full(Item::Message(message))) => Err(TrySendError::Full(message)),
+            Err(NotPut::Closed(Item::Message(message))) => Err(TrySendError::Closed(message)),
+            Err(_) => unreachable!("what was put in comes back"),
+        }
+    }
+
+    /// Queues a ping (RFC 6455, section 5.5.2).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for a payload beyond 125 bytes, [`ErrorKind::Full`] without room,
+    /// [`ErrorKind::Closed`] once the connection is closing.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (mut conn, _peer) = Connection::pair();
+    /// conn.handle().ping("still there?")?;
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn ping(&self, payload: impl Into<Bytes>) -> Result<(), Error> {
+        let payload = payload.into();
+        check_ping(&payload)?;
+        self.put(Item::Ping(payload))
+    }
+
+    /// Asks for the closing handshake, behind what this handle and others have queued.
+    ///
+    /// From now on handles send nothing more. A second close changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] if this handle was retired. [`ErrorKind::InvalidInput`] for a code that must not be on the wire. The reason is cut to 123
+    /// bytes at a character's boundary.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let handle = conn.handle();
+    /// handle.close_with(1000, "")?;
+    /// assert!(!handle.is_open());
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn close_with(&self, code: impl Into<CloseCode>, reason: &str) -> Result<(), Error> {
+        let close = CloseFrame::sendable(code.into(), reason)?;
+        if self.is_retired() {
+            return Err(Error::closed());
+        }
+        // A Close always finds room; where it is not taken, another came first.
+        let _ = self.outbox.put(Item::Close(close));
+        Ok(())
+    }
+
+    /// Waits for the end of the connection and says how it ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing.
+    ///
+    /// ```
+    /// # use wsweave::{CloseCode, Connection, ConnectionExt};
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let handle = conn.handle();
+    /// drop(conn);
+    /// assert_eq!(handle.closed().await.code, CloseCode::GOING_AWAY);
+    /// # });
+    /// ```
+    pub async fn closed(&self) -> Finish {
+        loop {
+            let listener = self.outbox.listen_ended();
+            if let Some(finish) = self.outbox.finish() {
+                return finish;
+            }
+            listener.await;
+        }
+    }
+
+    /// Tells whether messages are still accepted.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let handle = conn.handle();
+    /// assert!(handle.is_open());
+    /// conn.abort();
+    /// assert!(!handle.is_open());
+    /// ```
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.outbox.is_open() && !self.is_retired()
+    }
+
+    fn is_retired(&self) -> bool {
+        matches!(self.sink, SinkState::Retired)
+    }
+
+    fn put(&self, item: Item) -> Result<(), Error> {
+        if self.is_retired() {
+            return Err(Error::closed());
+        }
+        match self.outbox.put(item) {
+            Ok(_) => Ok(()),
+            Err(NotPut::Full(_)) => Err(Error::new(ErrorKind::Full, "the outbox is full")),
+            Err(NotPut::Closed(_)) => Err(Error::closed()),
+        }
+    }
+
+    fn poll_sink(&mut self, cx: &mut Context<'_>, what_for: WhatFor) -> Poll<Result<(), Error>> {
+        loop {
+            let sent = match &self.sink {
+                SinkState::Open { sent } | SinkState::Waiting { sent, .. } => *sent,
+                SinkState::Retired => return Poll::Ready(Err(Error::closed())),
+            };
+            let done = match what_for {
+                WhatFor::Room => self.outbox.has_room() && self.outbox.is_open(),
+                WhatFor::Written => self.outbox.is_written(sent),
+            };
+            if done {
+                self.sink = SinkState::Open { sent };
+                return Poll::Ready(Ok(()));
+            }
+            let over = match what_for {
+                WhatFor::Room => !self.outbox.is_open(),
+                WhatFor::Written => self.outbox.finish().is_some(),
+            };
+            if over {
+                return Poll::Ready(Err(Error::closed()));
+            }
+            match &mut self.sink {
+                SinkState::Waiting { what_for: same, listener, .. } if *same == what_for => {
+                    ready!(Pin::new(listener).poll(cx));
+                    self.sink = SinkState::Open { sent };
+                }
+                // What it listens to may have come before the listener: once more around.
+                _ => {
+                    let listener = match what_for {
+                        WhatFor::Room => self.outbox.listen_room(),
+                        WhatFor::Written => self.outbox.listen_written(),
+                    };
+                    self.sink = SinkState::Waiting { sent, what_for, listener };
+                }
+            }
+        }
+    }
+}
+
+/// A clone has its own state as a sink: it is not retired, and has sent nothing.
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.outbox))
+    }
+}
+
+impl Sink<Message> for Handle {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.get_mut().poll_sink(cx, WhatFor::Room)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        let handle = self.get_mut();
+        if handle.is_retired() {
+            return Err(Error::closed());
+        }
+        match handle.outbox.force(Item::Message(message)) {
+            Some(sent) => {
+                handle.sink = SinkState::Open { sent };
+                Ok(())
+            }
+            None => Err(Error::closed()),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.get_mut().poll_sink(cx, WhatFor::Written)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let handle = self.get_mut();
+        if handle.is_retired() {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = ready!(handle.poll_sink(cx, WhatFor::Written));
+        handle.sink = SinkState::Retired;
+        Poll::Ready(flushed)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("is_open", &self.is_open()).finish_non_exhaustive()
+    }
+}
+
+impl TrySendError {
+    /// The message that was not taken.
+    ///
+    /// ```
+    /// # use wsweave::TrySendError;
+    /// assert_eq!(TrySendError::Full("a".into()).into_message(), "a".into());
+    /// ```
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Full(message) | Self::Closed(message) => message,
+        }
+    }
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the outbox is full",
+            Self::Closed(_) => "the connection is closed for sending",
+        })
+    }
+}
+
+impl std::error::Error for TrySendError {}

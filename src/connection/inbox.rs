@@ -1,0 +1,61 @@
+//! [`Inbox`]: what was read while nobody asked for it.
+
+use std::collections::VecDeque;
+
+use crate::ext::Event;
+
+/// Events that wait for `poll_event`, in order.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    events: VecDeque<Event>,
+    /// The size of what waits, each event counted with a little for itself.
+    size: usize,
+    messages: usize,
+}
+
+impl Inbox {
+    pub(super) fn new() -> Self {
+        Self { events: VecDeque::new(), size: 0, messages: 0 }
+    }
+
+    pub(super) fn holds_message(&self) -> bool {
+        self.messages > 0
+    }
+
+    /// Keeps an event for later, if there is room: up to the high-water mark, or one message of any
+    /// size. An error always has room, since there is only one.
+    pub(super) fn push(&mut self, event: Event) {
+        let size = size(&event);
+        let fits = self.size + size <= HIGH_WATER_MARK;
+        match &event {
+            Event::Message(_) if fits || self.messages == 0 => self.messages += 1,
+            Event::Ping(_) | Event::Pong(_) if fits => {}
+            Event::Error(_) => {}
+            _ => return,
+        }
+        self.size += size;
+        self.events.push_back(event);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        self.size -= size(&event);
+        self.messages -= usize::from(matches!(event, Event::Message(_)));
+        if self.events.is_empty() {
+            // An idle connection holds nothing.
+            self.events = VecDeque::new();
+        }
+        Some(event)
+    }
+}
+
+fn size(event: &Event) -> usize {
+    let payload = match event {
+        Event::Message(message) => message.len(),
+        Event::Ping(payload) | Event::Pong(payload) => payload.len(),
+        Event::Error(_) => 0,
+    };
+    payload + size_of::<Event>()
+}
+
+const HIGH_WATER_MARK: usize = 64 << 10;

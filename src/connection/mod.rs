@@ -1,0 +1,225 @@
+//! [`Connection`]: drives the protocol over any `AsyncRead + AsyncWrite`.
+
+mod core;
+mod driver;
+mod handle;
+mod inbox;
+mod linger;
+mod outbox;
+mod peer;
+mod pipe;
+mod scratch;
+mod sink;
+mod socket;
+mod stream;
+mod timers;
+mod turn;
+mod wakers;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use self::{driver::Driver, linger::Parting};
+pub use self::{
+    handle::{Handle, TrySendError},
+    peer::Peer,
+    pipe::Pipe,
+    socket::Socket,
+};
+use crate::{
+    config::{Config, Role},
+    rt,
+};
+
+/// A WebSocket connection: a stream of messages in and a sink of messages out, to which
+/// [`ConnectionExt`](crate::ConnectionExt) adds hooks.
+///
+/// **Nothing moves unless it is polled.** Whoever polls the stream, or
+/// [`run`](crate::ConnectionExt::run), drives everything: inbound frames, pongs, queued messages,
+/// keepalive, the closing handshake. Between polls what was fed, or sent in a hook, waits, and pings go
+/// unanswered; flush before sleeping elsewhere.
+///
+/// After `split` the two halves may live in two tasks. The last message that was fed then waits in the
+/// sink half itself until that is polled again.
+///
+/// # Dropping
+///
+/// A drop is graceful: it tries, without blocking, to write what was accepted for sending and a Close
+/// with code 1001 (1011 if the thread is panicking or a hook has panicked). What is left the runtime
+/// finishes in the background within [`Config::close_timeout`], if the connection was made by `connect`
+/// or `listen`, or with [`linger_on_drop`](Self::linger_on_drop). The end of the process waits for
+/// nobody: `close().await` is the way to be sure.
+///
+/// # Examples
+///
+/// ```
+/// use futures::{SinkExt, StreamExt};
+/// use wsweave::{Connection, ConnectionExt};
+///
+/// # async_std::task::block_on(async {
+/// let (mut client, mut server) = Connection::pair();
+/// let serve = async {
+///     while let Some(message) = server.next().await {
+///         server.send(message).await?;
+///     }
+///     Ok::<_, wsweave::Error>(())
+/// };
+/// let ask = async {
+///     client.send("hello".into()).await?;
+///     assert_eq!(client.next().await, Some("hello".into()));
+///     client.close().await
+/// };
+/// futures::try_join!(serve, ask)?;
+/// assert!(server.finish().unwrap().clean);
+/// # Ok::<_, wsweave::Error>(()) }).unwrap();
+/// ```
+#[must_use = "streams do nothing unless polled"]
+pub struct Connection<S = Socket> {
+    /// `None` only once it is taken out by `drop` or `into_inner`.
+    driver: Option<Driver<S>>,
+    parting: Option<Parting<S>>,
+    /// The stream has given its `None`.
+    terminated: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Makes a connection of a transport on which the opening handshake was done elsewhere.
+    ///
+    /// The transport's `poll_close` has to end the sending side, as `shutdown` does for TCP: the
+    /// closing handshake relies on it. Dropping makes one attempt to say goodbye; see
+    /// [`linger_on_drop`](Self::linger_on_drop) for more.
+    ///
+    /// ```
+    /// use futures::{StreamExt, io::Cursor};
+    /// use wsweave::{Config, Connection, Role};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let received = Cursor::new(b"\x81\x02hi\x88\x00".to_vec());
+    /// let mut conn = Connection::from_raw(received, Role::Client, Config::default());
+    /// assert_eq!(conn.next().await, Some("hi".into()));
+    /// # });
+    /// ```
+    pub fn from_raw(io: S, role: Role, config: Config) -> Self {
+        Self::from_partially_read(io, [], role, config)
+    }
+
+    /// Like [`from_raw`](Self::from_raw), with bytes that were read behind the handshake: they are
+    /// the first to be decoded.
+    ///
+    /// ```
+    /// use futures::{StreamExt, io::Cursor};
+    /// use wsweave::{Config, Connection, Role};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let rest = Cursor::new(b"i".to_vec());
+    /// let mut conn =
+    ///     Connection::from_partially_read(rest, b"\x81\x02h", Role::Client, Config::default());
+    /// assert_eq!(conn.next().await, Some("hi".into()));
+    /// # });
+    /// ```
+    pub fn from_partially_read(io: S, read: impl AsRef<[u8]>, role: Role, config: Config) -> Self {
+        let driver = Driver::new(io, role, Arc::new(config), read.as_ref());
+        Self { driver: Some(driver), parting: Some(Parting::attempt()), terminated: false }
+    }
+
+    /// Lets the runtime finish, in the background, what dropping the connection leaves to do: writing
+    /// what was accepted for sending, the closing handshake, the end of TCP, within
+    /// [`Config::close_timeout`].
+    ///
+    /// Without a runtime nothing changes. What `connect` and `listen` give does this already.
+    ///
+    /// ```
+    /// use futures::io::Cursor;
+    /// use wsweave::{Config, Connection, Role};
+    ///
+    /// let io = Cursor::new(Vec::new());
+    /// let conn = Connection::from_raw(io, Role::Client, Config::default()).linger_on_drop();
+    /// ```
+    pub fn linger_on_drop(mut self) -> Self
+    where
+        S: Send + 'static,
+    {
+        self.parting = rt::ambient().map(Parting::linger).or(self.parting.take());
+        self
+    }
+}
+
+impl Connection<Pipe> {
+    /// A client and a server, connected in memory: for tests.
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (mut client, mut server) = wsweave::Connection::pair();
+    /// client.send("hello".into()).await?;
+    /// assert_eq!(server.next().await, Some("hello".into()));
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    pub fn pair() -> (Self, Self) {
+        Self::pair_with(Config::default(), Config::default())
+    }
+
+    /// Like [`pair`](Self::pair), with configurations.
+    ///
+    /// ```
+    /// use wsweave::{Config, Connection};
+    ///
+    /// let small = Config::default().max_message_size(1024);
+    /// let (client, server) = Connection::pair_with(Config::default(), small);
+    /// ```
+    pub fn pair_with(client: Config, server: Config) -> (Self, Self) {
+        let (near, far) = Pipe::pair();
+        (Self::from_raw(near, Role::Client, client), Self::from_raw(far, Role::Server, server))
+    }
+}
+
+impl<S> Connection<S> {
+    /// The round trip that keepalive has measured last: the time from a ping, sent into silence, to
+    /// its pong. `None` while there is no measurement.
+    ///
+    /// ```
+    /// let (conn, _peer) = wsweave::Connection::pair();
+    /// assert_eq!(conn.latency(), None);
+    /// ```
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.driver().timers.latency()
+    }
+
+    fn driver(&self) -> &Driver<S> {
+        self.driver.as_ref().expect(TAKEN)
+    }
+
+    fn driver_mut(&mut self) -> &mut Driver<S> {
+        self.driver.as_mut().expect(TAKEN)
+    }
+
+    fn take_driver(&mut self) -> Driver<S> {
+        self.driver.take().expect(TAKEN)
+    }
+}
+
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        if let (Some(driver), Some(parting)) = (self.driver.take(), self.parting.take()) {
+            parting.part(driver);
+        }
+    }
+}
+
+// The transport is never pinned: it has to be `Unpin` where it is used.
+impl<S> Unpin for Connection<S> {}
+
+impl<S> fmt::Debug for Connection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let core = self.driver.as_ref().map(|driver| &driver.core);
+        f.debug_struct("Connection")
+            .field("role", &core.map(|core| core.role))
+            .field("closing", &core.map(|core| core.closing()))
+            .finish_non_exhaustive()
+    }
+}
+
+const TAKEN: &str = "only `drop` and `into_inner` take the driver, and they are the last";

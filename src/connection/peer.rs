@@ -1,0 +1,217 @@
+//! [`Peer`]: the connection as a hook sees it.
+
+use std::mem;
+
+use bytes::Bytes;
+
+use super::{
+    core::{Core, Hook},
+    handle::Handle,
+};
+use crate::{
+    close::{CloseCode, CloseFrame},
+    error::Error,
+    ext::{Callbacks, HookResult},
+    message::Message,
+    protocol::Origin,
+};
+
+/// The connection as a hook sees it.
+///
+/// What a hook sends is queued, in order, before the message that it was called for is delivered; it
+/// goes out in one write with what else is queued, when reading would block at the latest. Nothing
+/// here waits, locks or allocates beyond the queue.
+///
+/// # Examples
+///
+/// ```
+/// use futures::{SinkExt, StreamExt};
+/// use wsweave::{Connection, ConnectionExt, Message, Peer};
+///
+/// fn echo(peer: &mut Peer<'_>, message: &Message) {
+///     peer.send(message.clone());
+/// }
+///
+/// # async_std::task::block_on(async {
+/// let (us, mut peer) = Connection::pair();
+/// let echoing = us.on_each(echo).run();
+/// let talk = async {
+///     peer.send("hello".into()).await?;
+///     assert_eq!(peer.next().await, Some("hello".into()));
+///     peer.close().await
+/// };
+/// let (finish, talked) = futures::join!(echoing, talk);
+/// assert!(finish.clean && talked.is_ok());
+/// # });
+/// ```
+#[derive(Debug)]
+pub struct Peer<'a> {
+    core: &'a mut Core,
+    callbacks: Option<&'a Callbacks>,
+    unhook: bool,
+}
+
+impl<'a> Peer<'a> {
+    pub(super) fn new(core: &'a mut Core) -> Self {
+        Self { core, callbacks: None, unhook: false }
+    }
+
+    /// Queues a message.
+    ///
+    /// Once the connection is closing the message is dropped: [`is_open`](Self::is_open) tells. It
+    /// cannot wait, so it may pass the outbox's high-water mark; no further message is read until
+    /// there is room again. A hook that sends 16 MiB beyond the mark fails the connection with 1011.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (conn, _peer) = Connection::pair();
+    /// let conn = conn.on_next(|peer, _| peer.send("welcome"));
+    /// ```
+    pub fn send(&mut self, message: impl Into<Message>) {
+        self.core.send_from_hook(message.into());
+    }
+
+    /// Queues a ping (RFC 6455, section 5.5.2).
+    ///
+    /// A payload beyond 125 bytes counts as the hook's `Err`. Once the connection is closing nothing
+    /// happens.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (conn, _peer) = Connection::pair();
+    /// let conn = conn.on_each(|peer, _| peer.ping("still there?"));
+    /// ```
+    pub fn ping(&mut self, payload: impl Into<Bytes>) {
+        if self.is_open() {
+            if let Err(error) = self.core.ping(payload.into(), Origin::Hook) {
+                self.fail(error);
+            }
+        }
+    }
+
+    /// Begins the closing handshake (RFC 6455, section 7.1.2), behind what is queued.
+    ///
+    /// The remaining hooks still run, and so do all for the messages that arrive before the peer's
+    /// Close. A second close changes nothing. The reason is cut to 123 bytes at a character's
+    /// boundary; a code that must not be on the wire counts as the hook's `Err`.
+    ///
+    /// ```
+    /// # use wsweave::{CloseCode, Connection, ConnectionExt};
+    /// let (conn, _peer) = Connection::pair();
+    /// let conn = conn.on_each(|peer, message| {
+    ///     if message.is_binary() {
+    ///         peer.close_with(CloseCode::UNSUPPORTED_DATA, "text only");
+    ///     }
+    /// });
+    /// ```
+    pub fn close_with(&mut self, code: impl Into<CloseCode>, reason: &str) {
+        if let Err(error) = self.begin_close(code.into(), reason) {
+            self.fail(error);
+        }
+    }
+
+    /// Ends the connection without a word to the peer.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (conn, _peer) = Connection::pair();
+    /// let conn = conn.on_next(|peer, _| peer.abort());
+    /// ```
+    pub fn abort(&mut self) {
+        self.core.abort();
+    }
+
+    /// Tells whether messages can still be sent.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (conn, _peer) = Connection::pair();
+    /// let conn = conn.on_each(|peer, _| {
+    ///     peer.abort();
+    ///     assert!(!peer.is_open());
+    /// });
+    /// ```
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.core.is_open()
+    }
+
+    /// A [`Handle`] for other tasks and threads, made on first use.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (conn, _peer) = Connection::pair();
+    /// let mut handles = Vec::new();
+    /// let conn = conn.on_next(move |peer, _| handles.push(peer.handle()));
+    /// ```
+    #[must_use]
+    pub fn handle(&mut self) -> Handle {
+        Handle::new(self.core.share_outbox())
+    }
+
+    /// Takes off the hook that is running: it is not called again.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (conn, _peer) = Connection::pair();
+    /// let conn = conn.on_each(|peer, message| {
+    ///     if message.as_text() == Some("login") {
+    ///         peer.unhook();
+    ///     }
+    /// });
+    /// ```
+    pub fn unhook(&mut self) {
+        self.unhook = true;
+    }
+
+    /// The registry of the connection, if it was made with
+    /// [`callbacks`](crate::ConnectionExt::callbacks) nearer to the connection than the hook.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (conn, _peer) = Connection::pair();
+    /// let (conn, callbacks) = conn.callbacks();
+    /// callbacks.on_next(|peer, _| {
+    ///     let callbacks = peer.callbacks().expect("this is one");
+    ///     callbacks.on_each(|peer, message| peer.send(message.clone()));
+    /// });
+    /// ```
+    #[must_use]
+    pub fn callbacks(&self) -> Option<Callbacks> {
+        self.callbacks.cloned()
+    }
+
+    /// The peer of a connection with a registry.
+    pub(crate) fn with_callbacks(self, callbacks: &'a Callbacks) -> Self {
+        Self { callbacks: Some(callbacks), ..self }
+    }
+
+    /// Runs a hook: a panic in it is known to the drop, an `Err` from it fails the connection. Returns
+    /// whether the hook stays.
+    pub(crate) fn run<R: HookResult>(&mut self, hook: impl FnOnce(&mut Self) -> R) -> bool {
+        let before = mem::replace(&mut self.core.hook, Hook::Running);
+        let result = hook(self).into_result();
+        self.core.hook = before;
+        if let Err(error) = result {
+            self.fail(error);
+        }
+        !mem::take(&mut self.unhook)
+    }
+
+    /// Fails the connection with 1011.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.core.fail(error);
+    }
+
+    pub(crate) fn begin_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        let close = CloseFrame::sendable(code, reason)?;
+        if self.is_open() {
+            self.core.begin_close(close);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn try_ping(&mut self, payload: Bytes) -> Result<(), Error> {
+        self.core.ping(payload, Origin::Sink)
+    }
+}

@@ -1,0 +1,50 @@
+//! The sink half: messages out.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_sink::Sink;
+
+use super::Connection;
+use crate::{
+    close::{CloseCode, CloseFrame},
+    error::Error,
+    message::{Message, Text},
+    protocol::Origin,
+};
+
+/// `feed` queues, and writes only beyond 64 KiB; `send` queues and writes; `close` goes through the
+/// closing handshake with code 1000 and waits for its end.
+///
+/// Waiting for room never stops reading, so that two peers that both push do not lock each other up.
+/// After an unclean end all of these give its error.
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Connection<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.get_mut().driver_mut().poll_room(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        let core = &mut self.get_mut().driver_mut().core;
+        match core.send_error() {
+            Some(error) => Err(error),
+            None => {
+                core.send(message, Origin::Sink);
+                Ok(())
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.get_mut().driver_mut().poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let close = CloseFrame { code: CloseCode::NORMAL, reason: Text::default() };
+        self.get_mut().driver_mut().poll_close(close, cx)
+    }
+}

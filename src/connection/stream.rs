@@ -1,0 +1,78 @@
+//! The stream half: messages in; and what hooks need of a connection.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures_core::{FusedStream, Stream};
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::{Connection, Peer, wakers::Half};
+use crate::{
+    close::Finish,
+    ext::{Duplex, Event, sealed::Sealed},
+    message::Message,
+};
+
+/// Messages, then `None`, once: [`finish`](crate::ConnectionExt::finish) says how it ended.
+///
+/// Cancel safe: a dropped `next()` loses nothing.
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Connection<S> {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        loop {
+            match ready!(self.as_mut().poll_event(cx)) {
+                Some(Event::Message(message)) => return Poll::Ready(Some(message)),
+                Some(_) => {}
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for Connection<S> {
+    fn is_terminated(&self) -> bool {
+        self.terminated
+    }
+}
+
+impl<S> Sealed for Connection<S> {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for Connection<S> {
+    type Transport = S;
+
+    fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let this = self.get_mut();
+        let event = ready!(this.driver_mut().poll_event(cx));
+        this.terminated = event.is_none();
+        Poll::Ready(event)
+    }
+
+    fn poll_drive(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.get_mut().driver_mut().poll_end(Half::Stream, cx)
+    }
+
+    fn peer(self: Pin<&mut Self>) -> Peer<'_> {
+        Peer::new(&mut self.get_mut().driver_mut().core)
+    }
+
+    fn ending(&self) -> Option<&Finish> {
+        self.driver().core.finish()
+    }
+
+    fn give_up(self: Pin<&mut Self>) -> Finish {
+        self.get_mut().driver_mut().core.give_up()
+    }
+
+    fn transport(&self) -> &S {
+        &self.driver().io
+    }
+
+    fn into_transport(mut self) -> S {
+        let mut driver = self.take_driver();
+        driver.core.give_up();
+        driver.io
+    }
+}

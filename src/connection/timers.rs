@@ -1,0 +1,206 @@
+//! [`Timers`]: the timeouts of a connection and its keepalive, on one sleep.
+
+use std::{
+    fmt, mem,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use crate::config::{Config, Sleep, Timer};
+
+/// What a connection that waits, waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Situation {
+    /// The end is under way.
+    pub(super) closing: bool,
+    pub(super) write_blocked: bool,
+    /// Everything that has arrived is read, and more would be.
+    pub(super) reading: bool,
+}
+
+/// A time that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// The closing handshake took too long.
+    Closing,
+    /// A write made no progress for too long.
+    Write,
+    /// The peer has been silent: send it this ping.
+    Keepalive([u8; 8]),
+    /// The peer did not answer the ping.
+    Silence,
+}
+
+pub(super) struct Timers {
+    timer: Option<Arc<dyn Timer>>,
+    /// When `sleep` completes, and it. Kept while it is not too late, so that traffic costs nothing.
+    sleep: Option<(Instant, Sleep)>,
+    closing_since: Option<Instant>,
+    stalled_since: Option<Instant>,
+    /// `None` while not counting: the connection is not reading.
+    keepalive: Option<Keepalive>,
+    /// Something has arrived since the peer was last judged.
+    heard: bool,
+    pings: u64,
+    latency: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Keepalive {
+    /// The peer has been silent since then.
+    Quiet { since: Instant },
+    /// The peer was sent a ping then.
+    Asked { since: Instant },
+}
+
+impl Timers {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            timer: config.clock.timer(),
+            sleep: None,
+            closing_since: None,
+            stalled_since: None,
+            keepalive: None,
+            heard: false,
+            pings: 0,
+            latency: None,
+        }
+    }
+
+    /// Something arrived.
+    pub(super) fn heard(&mut self) {
+        self.heard = true;
+    }
+
+    /// A write made progress.
+    pub(super) fn wrote(&mut self) {
+        self.stalled_since = None;
+    }
+
+    /// The time between the last keepalive ping that was answered and its pong.
+    pub(super) fn latency(&self) -> Option<Duration> {
+        self.latency
+    }
+
+    /// A pong arrived; perhaps it answers the keepalive ping.
+    pub(super) fn pong(&mut self, payload: &[u8]) {
+        if let (Some(Keepalive::Asked { since }), Some(timer)) = (self.keepalive, &self.timer) {
+            if *payload == self.pings.to_be_bytes() {
+                self.latency = Some(timer.now().saturating_duration_since(since));
+            }
+        }
+    }
+
+    /// Uses `timer` where the configuration gave none: for a task that nobody watches.
+    pub(super) fn insist(&mut self, timer: impl FnOnce() -> Arc<dyn Timer>) {
+        self.timer.get_or_insert_with(timer);
+    }
+
+    /// Waits for the next time that means something. Without a timer there is none.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        situation: Situation,
+    ) -> Poll<Expired> {
+        loop {
+            let Some(now) = self.timer.as_ref().map(|timer| timer.now()) else {
+                return Poll::Pending;
+            };
+            let next = match self.judge(now, config, situation) {
+                Ok(Some(next)) => next,
+                Ok(None) => return Poll::Pending,
+                Err(expired) => return Poll::Ready(expired),
+            };
+            if self.poll_sleep(cx, now, next).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Sleeps until `next`, or less.
+    fn poll_sleep(&mut self, cx: &mut Context<'_>, now: Instant, next: Instant) -> Poll<()> {
+        let Some(timer) = &self.timer else { return Poll::Pending };
+        let (_, sleep) = match &mut self.sleep {
+            Some(sleep) if sleep.0 <= next => sleep,
+            sleep => sleep.insert((next, timer.sleep(next.saturating_duration_since(now)))),
+        };
+        ready!(sleep.as_mut().poll(cx));
+        self.sleep = None;
+        Poll::Ready(())
+    }
+
+    /// What has expired, or when that may be.
+    fn judge(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        situation: Situation,
+    ) -> Result<Option<Instant>, Expired> {
+        let mut closing = None;
+        if situation.closing {
+            let since = *self.closing_since.get_or_insert(now);
+            closing = since.checked_add(config.close_timeout);
+        }
+        let mut write = None;
+        if situation.write_blocked {
+            let since = *self.stalled_since.get_or_insert(now);
+            write = since.checked_add(config.write_timeout);
+        } else {
+            self.stalled_since = None;
+        }
+        for (deadline, expired) in [(closing, Expired::Closing), (write, Expired::Write)] {
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Err(expired);
+            }
+        }
+        let keepalive = self.judge_peer(now, config, situation.reading)?;
+        Ok([closing, write, keepalive].into_iter().flatten().min())
+    }
+
+    /// Keepalive: only time in which the connection was reading counts.
+    fn judge_peer(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        reading: bool,
+    ) -> Result<Option<Instant>, Expired> {
+        let Some(interval) = config.keepalive_interval else { return Ok(None) };
+        if !reading {
+            self.keepalive = None;
+            return Ok(None);
+        }
+        let quiet = Keepalive::Quiet { since: now };
+        let keepalive = match self.keepalive {
+            Some(keepalive) if !mem::take(&mut self.heard) => keepalive,
+            _ => *self.keepalive.insert(quiet),
+        };
+        let (deadline, expired) = match keepalive {
+            Keepalive::Asked { since } => {
+                (since.checked_add(config.keepalive_timeout), Expired::Silence)
+            }
+            Keepalive::Quiet { since } => {
+                let ping = (self.pings + 1).to_be_bytes();
+                (since.checked_add(interval), Expired::Keepalive(ping))
+            }
+        };
+        if deadline.is_none_or(|deadline| now < deadline) {
+            return Ok(deadline);
+        }
+        if let Expired::Keepalive(_) = expired {
+            self.keepalive = Some(Keepalive::Asked { since: now });
+            self.pings += 1;
+        }
+        Err(expired)
+    }
+}
+
+impl fmt::Debug for Timers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timers")
+            .field("keepalive", &self.keepalive)
+            .field("latency", &self.latency)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! [`Turn`]: how much a task may do before others get theirs.
+
+use std::task::{Context, Poll};
+
+/// What has been done since the task last waited.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    reads: u32,
+    bytes: usize,
+    /// Frames that gave no message.
+    frames: u32,
+    /// Reads since something was queued.
+    reads_since_write: u32,
+}
+
+impl Turn {
+    pub(super) fn frame(&mut self) {
+        self.frames += 1;
+    }
+
+    pub(super) fn read(&mut self, len: usize) {
+        self.reads += 1;
+        self.bytes += len;
+        self.reads_since_write += 1;
+    }
+
+    pub(super) fn wrote(&mut self, len: usize) {
+        self.bytes += len;
+        self.reads_since_write = 0;
+    }
+
+    /// Tells whether what is queued has waited long enough for reading to block.
+    pub(super) fn write_is_due(&mut self, queued: usize) -> bool {
+        if queued == 0 {
+            self.reads_since_write = 0;
+        }
+        self.reads_since_write >= MAX_READS_BEFORE_WRITE || queued >= WRITE_MARK
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.reads >= MAX_READS || self.bytes >= MAX_BYTES || self.frames >= MAX_FRAMES
+    }
+
+    /// Waits, and is woken at once if the turn is over: a flood starves nobody.
+    pub(super) fn yield_now<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        if self.is_over() {
+            cx.waker().wake_by_ref();
+        }
+        *self = Self::default();
+        Poll::Pending
+    }
+}
+
+/// From here on what is queued is written without waiting for reading to block.
+pub(super) const WRITE_MARK: usize = 64 << 10;
+
+const MAX_READS: u32 = 128;
+const MAX_BYTES: usize = 1 << 20;
+const MAX_FRAMES: u32 = 1_000;
+/// What is queued goes out before the 16th read after.
+const MAX_READS_BEFORE_WRITE: u32 = 15;

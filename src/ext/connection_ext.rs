@@ -1,0 +1,636 @@
+//! [`ConnectionExt`]: the methods of every connection, hooked or not.
+
+use std::{future::Future, pin::Pin};
+
+use bytes::Bytes;
+
+use crate::{
+    close::{CloseCode, Finish},
+    connection::{Handle, Peer},
+    error::Error,
+    ext::{
+        Callbacks, CloseWith, Duplex, HookResult, OnEach, OnEachAsync, OnEachText, OnError,
+        OnFinish, OnNext, OnNextText, OnPing, OnPong, Results, Run, WithCallbacks,
+    },
+    message::Message,
+};
+
+/// Hooks, and what else every connection can do under any number of them.
+///
+/// Put hooks on first, before `split` and before `StreamExt`'s adapters: each returns a connection, so
+/// they stack. **They run while somebody polls the connection**, with `next()`, with
+/// [`run`](Self::run) or in a pipe, and not otherwise.
+///
+/// - The hook nearest to the connection runs first; all of them run before the message reaches the
+///   stream's consumer. What a hook sends is queued, in order, before that.
+/// - A hook returns `()` or a `Result`: see [`HookResult`]. An `Err` fails the connection with 1011.
+///   The message at hand still passes the remaining hooks and reaches the consumer; nothing after it
+///   does.
+/// - A panic in a hook unwinds to whoever polls; dropped then, the connection closes with 1011.
+/// - On drop the hooks of [`on_finish`](Self::on_finish) run, the outermost first.
+///
+/// # Examples
+///
+/// ```
+/// use futures::{SinkExt, StreamExt};
+/// use wsweave::{Connection, ConnectionExt};
+///
+/// # async_std::task::block_on(async {
+/// let (conn, mut peer) = Connection::pair();
+/// let conn = conn
+///     .on_next(|peer, hello| peer.send(format!("got {hello:?}")))
+///     .on_each(|peer, message| peer.send(message.clone()))
+///     .on_finish(|finish| println!("{finish}"));
+///
+/// let talk = async {
+///     peer.send("hi".into()).await.unwrap();
+///     assert_eq!(peer.next().await, Some("got Text(\"hi\")".into()));
+///     assert_eq!(peer.next().await, Some("hi".into()));
+///     peer.close().await.unwrap();
+/// };
+/// let (finish, ()) = futures::join!(conn.run(), talk);
+/// assert!(finish.clean);
+/// # });
+/// ```
+pub trait ConnectionExt: Duplex {
+    /// Calls `hook` with every message.
+    ///
+    /// [`Peer::unhook`] takes it off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let mut seen = 0;
+    /// let mut conn = conn.on_each(move |peer, message| {
+    ///     seen += 1;
+    ///     peer.send(format!("{seen}: {} bytes", message.len()));
+    /// });
+    ///
+    /// peer.send("hello".into()).await.unwrap();
+    /// assert_eq!(conn.next().await, Some("hello".into()));
+    /// conn.flush().await.unwrap();
+    /// assert_eq!(peer.next().await, Some("1: 5 bytes".into()));
+    /// # });
+    /// ```
+    ///
+    /// A hook that fails ends the connection:
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{CloseCode, Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let conn = conn.on_each(|_, message| match message.as_text() {
+    ///     Some(_) => Ok(()),
+    ///     None => Err("text only"),
+    /// });
+    ///
+    /// peer.send(b"\0".into()).await.unwrap();
+    /// let (finish, end) = futures::join!(conn.run(), peer.next());
+    /// assert_eq!(end, None);
+    /// assert_eq!(finish.error.unwrap().to_string(), "a hook failed: text only");
+    /// assert_eq!(peer.finish().unwrap().code, CloseCode::INTERNAL_ERROR);
+    /// # });
+    /// ```
+    ///
+    /// A connection without anyone to poll it runs no hook:
+    ///
+    /// ```compile_fail
+    /// #![deny(unused_must_use)]
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// let (conn, _peer) = Connection::pair();
+    /// conn.on_each(|peer, message| peer.send(message.clone()));
+    /// ```
+    #[doc(alias = "each_message")]
+    fn on_each<F, R>(self, hook: F) -> OnEach<Self, F>
+    where
+        Self: Sized,
+        F: FnMut(&mut Peer<'_>, &Message) -> R,
+        R: HookResult,
+    {
+        OnEach::new(self, hook)
+    }
+
+    /// Calls `hook` with the text of every text message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{Connection, ConnectionExt, Message};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let mut texts = Vec::new();
+    /// let mut conn = conn.on_each_text(|text: &str| texts.push(text.to_owned()));
+    ///
+    /// peer.send("a text".into()).await.unwrap();
+    /// peer.send(b"bytes".into()).await.unwrap();
+    /// assert!(conn.next().await.unwrap().is_text());
+    /// assert!(conn.next().await.unwrap().is_binary());
+    /// drop(conn);
+    /// assert_eq!(texts, ["a text"]);
+    /// # });
+    /// ```
+    #[doc(alias = "on_each_message")]
+    fn on_each_text<F, R>(self, hook: F) -> OnEachText<Self, F>
+    where
+        Self: Sized,
+        F: FnMut(&str) -> R,
+        R: HookResult,
+    {
+        OnEachText::new(self, hook)
+    }
+
+    /// Calls `hook` with every message and awaits its future, one at a time, before the message goes
+    /// on.
+    ///
+    /// So order and backpressure hold: there is one future, never a second. While it runs the
+    /// connection is driven until one whole message waits behind it; control frames behind that
+    /// message wait with it. What the hook sends through its [`Handle`] may wait for room; a handle
+    /// never sends by itself, but here the connection is being polled.
+    ///
+    /// An `Err` fails the connection with 1011. The end of the connection does not cut a future short.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future lives in the connection. Dropping `next()` half-way loses nothing: the next poll goes
+    /// on with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let conn = conn.on_each_async(|handle, message| async move { handle.send(message).await });
+    ///
+    /// let talk = async {
+    ///     peer.send("hello".into()).await.unwrap();
+    ///     assert_eq!(peer.next().await, Some("hello".into()));
+    ///     peer.close().await.unwrap();
+    /// };
+    /// let (finish, ()) = futures::join!(conn.run(), talk);
+    /// assert!(finish.clean);
+    /// # });
+    /// ```
+    fn on_each_async<F, Fut>(self, hook: F) -> OnEachAsync<Self, F, Fut>
+    where
+        Self: Sized,
+        F: FnMut(Handle, Message) -> Fut,
+        Fut: Future<Output: HookResult>,
+    {
+        OnEachAsync::new(self, hook)
+    }
+
+    /// Calls `hook` with the next message, once.
+    ///
+    /// Not Rx's `onNext`, which is [`on_each`](Self::on_each).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let mut name = String::new();
+    /// let mut conn = conn.on_next(|_, message| name += message.as_text().unwrap_or("nobody"));
+    ///
+    /// peer.send("Ada".into()).await.unwrap();
+    /// peer.send("ignored".into()).await.unwrap();
+    /// conn.next().await;
+    /// conn.next().await;
+    /// drop(conn);
+    /// assert_eq!(name, "Ada");
+    /// # });
+    /// ```
+    #[doc(alias = "next_message")]
+    fn on_next<F, R>(self, hook: F) -> OnNext<Self, F>
+    where
+        Self: Sized,
+        F: FnOnce(&mut Peer<'_>, &Message) -> R,
+        R: HookResult,
+    {
+        OnNext::new(self, hook)
+    }
+
+    /// Calls `hook` with the text of the next text message, once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let mut first = None;
+    /// let mut conn = conn.on_next_text(|text: &str| first = Some(text.to_owned()));
+    ///
+    /// peer.send(b"bytes".into()).await.unwrap();
+    /// peer.send("a text".into()).await.unwrap();
+    /// conn.next().await;
+    /// conn.next().await;
+    /// drop(conn);
+    /// assert_eq!(first.as_deref(), Some("a text"));
+    /// # });
+    /// ```
+    #[doc(alias = "on_next_message")]
+    fn on_next_text<F, R>(self, hook: F) -> OnNextText<Self, F>
+    where
+        Self: Sized,
+        F: FnOnce(&str) -> R,
+        R: HookResult,
+    {
+        OnNextText::new(self, hook)
+    }
+
+    /// Calls `hook` with the payload of every ping. Its pong is queued already: the hook only watches.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let mut conn = conn.on_ping(|peer, payload| peer.send(format!("pinged with {payload:?}")));
+    ///
+    /// peer.ping("beat").unwrap();
+    /// peer.send("a message".into()).await.unwrap();
+    /// conn.next().await;
+    /// conn.flush().await.unwrap();
+    /// assert_eq!(peer.next().await, Some("pinged with b\"beat\"".into()));
+    /// # });
+    /// ```
+    fn on_ping<F, R>(self, hook: F) -> OnPing<Self, F>
+    where
+        Self: Sized,
+        F: FnMut(&mut Peer<'_>, &Bytes) -> R,
+        R: HookResult,
+    {
+        OnPing::new(self, hook)
+    }
+
+    /// Calls `hook` with the payload of every pong: the answers to [`ping`](Self::ping) and to the
+    /// keepalive's pings, and what nobody asked for (RFC 6455, section 5.5.3).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, peer) = Connection::pair();
+    /// conn.ping("are you there?").unwrap();
+    /// let conn = conn.on_pong(|peer, payload| {
+    ///     assert_eq!(payload, "are you there?");
+    ///     peer.close_with(1000, "");
+    /// });
+    ///
+    /// let (ours, theirs) = futures::join!(conn.run(), peer.run());
+    /// assert!(ours.clean && theirs.clean);
+    /// # });
+    /// ```
+    fn on_pong<F, R>(self, hook: F) -> OnPong<Self, F>
+    where
+        Self: Sized,
+        F: FnMut(&mut Peer<'_>, &Bytes) -> R,
+        R: HookResult,
+    {
+        OnPong::new(self, hook)
+    }
+
+    /// Calls `hook` with what went wrong, if something does.
+    ///
+    /// That is at most once, after the Close that answers it is queued and before any hook of
+    /// [`on_finish`](Self::on_finish). `hook` is not called at a drop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, ErrorKind};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, mut peer) = Connection::pair();
+    /// let mut kind = None;
+    /// let conn = conn.on_error(|error| kind = Some(error.kind()));
+    ///
+    /// peer.abort();
+    /// drop(peer);
+    /// conn.run().await;
+    /// assert_eq!(kind, Some(ErrorKind::Io));
+    /// # });
+    /// ```
+    #[doc(alias = "parse_error")]
+    fn on_error<F>(self, hook: F) -> OnError<Self, F>
+    where
+        Self: Sized,
+        F: FnOnce(&Error),
+    {
+        OnError::new(self, hook)
+    }
+
+    /// Calls `hook` with how the connection ended: exactly once, however it ends.
+    ///
+    /// That is at the `None` of the stream, after all messages; before it, when the connection is
+    /// dropped or taken apart: with the connection's own [`Finish`] if it has one, else with initiator
+    /// us, code 1001 (1011 after a panic) and `clean: false`. Put on after the stream's end, it is
+    /// called at once.
+    ///
+    /// # Panics
+    ///
+    /// As in any drop, a panic of `hook` while another one unwinds aborts the program.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsweave::{CloseCode, Connection, ConnectionExt};
+    ///
+    /// let (conn, _peer) = Connection::pair();
+    /// let mut code = None;
+    /// drop(conn.on_finish(|finish| code = Some(finish.code)));
+    /// assert_eq!(code, Some(CloseCode::GOING_AWAY));
+    /// ```
+    #[doc(alias = "finish")]
+    fn on_finish<F>(self, hook: F) -> OnFinish<Self, F>
+    where
+        Self: Sized,
+        F: FnOnce(&Finish),
+    {
+        OnFinish::new(self, hook)
+    }
+
+    /// Splits off a registry, through which any thread adds and takes off callbacks at any time.
+    ///
+    /// The callbacks run in this layer: after the hooks below it, before those above. Each message
+    /// takes a lock for each callback; the combinators take none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let (conn, callbacks) = conn.callbacks();
+    /// let running = async_std::task::spawn(conn.run());
+    ///
+    /// let echo = callbacks.on_each(|peer, message| peer.send(message.clone()));
+    /// peer.send("hello".into()).await.unwrap();
+    /// assert_eq!(peer.next().await, Some("hello".into()));
+    ///
+    /// echo.cancel();
+    /// callbacks.on_next(|peer, _| peer.close_with(1000, "that will do"));
+    /// peer.send("hello?".into()).await.unwrap();
+    /// assert_eq!(peer.next().await, None);
+    /// assert_eq!(running.await.reason, "that will do");
+    /// # });
+    /// ```
+    fn callbacks(self) -> (WithCallbacks<Self>, Callbacks)
+    where
+        Self: Sized,
+    {
+        WithCallbacks::new(self)
+    }
+
+    /// Makes the items `Result<Message, Error>`: an unclean end is a last `Err`, and then `None`.
+    ///
+    /// For `TryStreamExt` and for pipes. The sink half stays, so it splits. Hooks go on before this.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::ready;
+    /// use futures::{SinkExt, StreamExt, TryStreamExt};
+    /// use wsweave::{Connection, ConnectionExt, ErrorKind};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let (sink, stream) = conn.results().split();
+    /// let echo = stream.try_filter(|message| ready(message.is_text())).forward(sink);
+    ///
+    /// let talk = async {
+    ///     peer.send("hello".into()).await.unwrap();
+    ///     assert_eq!(peer.next().await, Some("hello".into()));
+    ///     peer.abort();
+    ///     drop(peer);
+    /// };
+    /// let (echoed, ()) = futures::join!(echo, talk);
+    /// assert_eq!(echoed.unwrap_err().kind(), ErrorKind::Io);
+    /// # });
+    /// ```
+    fn results(self) -> Results<Self>
+    where
+        Self: Sized,
+    {
+        Results::new(self)
+    }
+
+    /// Drives the connection to its end and tells how that came. Messages go to the hooks, and are
+    /// dropped behind them.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future owns the connection: dropping it drops the connection. A loop over `next()` keeps it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::SinkExt;
+    /// use wsweave::{Connection, ConnectionExt, Initiator};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let (finish, closed) = futures::join!(conn.run(), peer.close());
+    /// closed.unwrap();
+    /// assert_eq!(finish.initiator, Initiator::Peer);
+    /// # });
+    /// ```
+    fn run(self) -> Run<Self>
+    where
+        Self: Sized,
+    {
+        Run::new(self)
+    }
+
+    /// Closes with a code and a reason: writes what is queued, sends Close once, and waits for the
+    /// peer's Close and the end of TCP, at most
+    /// [`close_timeout`](crate::Config#structfield.close_timeout).
+    ///
+    /// `SinkExt::close` is this with 1000 and no reason. Reasons are cut to 123 bytes, at a character's
+    /// boundary. If the connection is closing already, the first code stays. Once it has ended cleanly
+    /// this is `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a code that must not be on the wire (RFC
+    /// 6455, section 7.4); nothing has happened then. Otherwise the error of an unclean end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens before the first poll. From then on the Close is on its way, and dropping the
+    /// future only stops the waiting: poll the connection, or close it again, to go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, ErrorKind};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, peer) = Connection::pair();
+    /// let refused = conn.close_with(1006, "").await.unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    ///
+    /// let (closed, seen) = futures::join!(conn.close_with(4000, "bye"), peer.run());
+    /// closed.unwrap();
+    /// assert_eq!(seen.to_string(), "closed by the peer with code 4000 (\"bye\")");
+    /// # });
+    /// ```
+    fn close_with<'a>(
+        &'a mut self,
+        code: impl Into<CloseCode>,
+        reason: &'a str,
+    ) -> CloseWith<'a, Self> {
+        CloseWith::new(self, code.into(), reason)
+    }
+
+    /// Queues a ping. Its pong comes to [`on_pong`](Self::on_pong).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a payload above 125 bytes (RFC 6455, section
+    /// 5.5), [`Closed`](crate::ErrorKind::Closed) once the connection is closing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, ErrorKind};
+    ///
+    /// let (mut conn, _peer) = Connection::pair();
+    /// conn.ping("are you there?").unwrap();
+    /// let refused = conn.ping(vec![0; 126]).unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    /// ```
+    fn ping(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
+        Pin::new(self).peer().try_ping(payload.into())
+    }
+
+    /// Ends the connection without a word: no Close, nothing that was queued.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, _peer) = Connection::pair();
+    /// conn.abort();
+    /// assert_eq!(conn.next().await, None);
+    /// assert!(!conn.finish().unwrap().clean);
+    /// # });
+    /// ```
+    fn abort(&mut self) {
+        Pin::new(self).peer().abort();
+    }
+
+    /// Makes a handle: the connection as other tasks and threads see it. Made on first use; a
+    /// connection without one pays nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, mut peer) = Connection::pair();
+    /// let handle = conn.handle();
+    /// let running = async_std::task::spawn(conn.run());
+    /// handle.send("from elsewhere").await.unwrap();
+    /// assert_eq!(peer.next().await, Some("from elsewhere".into()));
+    ///
+    /// handle.close_with(1000, "").unwrap();
+    /// assert_eq!(peer.next().await, None);
+    /// assert!(running.await.clean);
+    /// # });
+    /// ```
+    fn handle(&mut self) -> Handle {
+        Pin::new(self).peer().handle()
+    }
+
+    /// How the connection ended; `None` as long as it has not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{CloseCode, Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, mut peer) = Connection::pair();
+    /// assert!(conn.finish().is_none());
+    /// let (none, closed) = futures::join!(conn.next(), peer.close());
+    /// assert!(none.is_none() && closed.is_ok());
+    /// assert_eq!(conn.finish().unwrap().code, CloseCode::NORMAL);
+    /// # });
+    /// ```
+    #[doc(alias("close_code", "close_reason", "close_error"))]
+    fn finish(&self) -> Option<&Finish> {
+        self.ending()
+    }
+
+    /// The transport, to look at: its addresses, say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, Pipe};
+    ///
+    /// let (conn, _peer) = Connection::pair();
+    /// let conn = conn.on_each(|_, _| ());
+    /// let _pipe: &Pipe = conn.get_ref();
+    /// ```
+    fn get_ref(&self) -> &Self::Transport {
+        self.transport()
+    }
+
+    /// Gives the connection up and returns its transport. No Close is sent; what was queued, or read
+    /// and not yet delivered, is lost. The hooks of [`on_finish`](Self::on_finish) run first, as in a
+    /// drop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, Pipe};
+    ///
+    /// let (conn, _peer) = Connection::pair();
+    /// let mut line = String::new();
+    /// let conn = conn.on_finish(|finish| line = finish.to_string());
+    /// let _pipe: Pipe = conn.into_inner();
+    /// assert_eq!(line, "closed by us with code 1001, unclean");
+    /// ```
+    fn into_inner(self) -> Self::Transport
+    where
+        Self: Sized,
+    {
+        self.into_transport()
+    }
+}
+
+impl<C: Duplex + ?Sized> ConnectionExt for C {}

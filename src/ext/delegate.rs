@@ -1,0 +1,136 @@
+//! What is the same in every layer: each macro fills an `impl` block by passing on to the layer below,
+//! which is the pinned field `$inner`.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use crate::{
+    ext::{Duplex, Event},
+    message::Message,
+};
+
+/// Polls for the next message: for the events in between, `poll_event` has done all there is to do.
+pub(super) fn poll_message<C: Duplex>(
+    mut conn: Pin<&mut C>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Message>> {
+    loop {
+        match ready!(conn.as_mut().poll_event(cx)) {
+            Some(Event::Message(message)) => return Poll::Ready(Some(message)),
+            Some(_) => {}
+            None => return Poll::Ready(None),
+        }
+    }
+}
+
+/// A `Stream` made of a layer's own `poll_event`.
+macro_rules! delegate_stream {
+    ($inner:ident) => {
+        type Item = $crate::Message;
+
+        fn poll_next(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Self::Item>> {
+            $crate::ext::delegate::poll_message(self, cx)
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            self.$inner.size_hint()
+        }
+    };
+}
+
+/// A `FusedStream` that ends with the layer below.
+macro_rules! delegate_fused_stream {
+    ($inner:ident) => {
+        fn is_terminated(&self) -> bool {
+            self.$inner.is_terminated()
+        }
+    };
+}
+
+/// The sink half, untouched.
+macro_rules! delegate_sink {
+    ($inner:ident) => {
+        type Error = C::Error;
+
+        fn poll_ready(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            self.project().$inner.poll_ready(cx)
+        }
+
+        fn start_send(
+            self: std::pin::Pin<&mut Self>,
+            message: $crate::Message,
+        ) -> Result<(), Self::Error> {
+            self.project().$inner.start_send(message)
+        }
+
+        fn poll_flush(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            self.project().$inner.poll_flush(cx)
+        }
+
+        fn poll_close(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            self.project().$inner.poll_close(cx)
+        }
+    };
+}
+
+/// A `Duplex` but for `poll_event` and `peer`.
+macro_rules! delegate_duplex {
+    ($inner:ident) => {
+        type Transport = C::Transport;
+
+        fn poll_drive(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<()> {
+            self.project().$inner.poll_drive(cx)
+        }
+
+        fn ending(&self) -> Option<&$crate::Finish> {
+            self.$inner.ending()
+        }
+
+        fn give_up(self: std::pin::Pin<&mut Self>) -> $crate::Finish {
+            self.project().$inner.give_up()
+        }
+
+        fn transport(&self) -> &Self::Transport {
+            self.$inner.transport()
+        }
+
+        fn into_transport(self) -> Self::Transport {
+            self.$inner.into_transport()
+        }
+    };
+}
+
+/// The peer of a `Duplex`, as the layer below sees it.
+macro_rules! delegate_peer {
+    ($inner:ident) => {
+        fn peer(self: std::pin::Pin<&mut Self>) -> $crate::Peer<'_> {
+            self.project().$inner.peer()
+        }
+    };
+}
+
+/// A `Debug` that shows the layers below and leaves out the hook, which has nothing to show.
+macro_rules! delegate_debug {
+    ($name:literal, $inner:ident) => {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct($name).field(stringify!($inner), &self.$inner).finish_non_exhaustive()
+        }
+    };
+}

@@ -1,0 +1,41 @@
+//! [`ConnectionExt`] and its combinators, one file each. They know a connection only as a [`Duplex`].
+
+#[macro_use]
+mod delegate;
+
+mod callbacks;
+mod close_with;
+mod connection_ext;
+mod duplex;
+mod hook_result;
+mod on_each;
+mod on_each_async;
+mod on_each_text;
+mod on_error;
+mod on_finish;
+mod on_next;
+mod on_next_text;
+mod on_ping;
+mod on_pong;
+mod results;
+mod run;
+
+pub(crate) use self::duplex::sealed;
+pub use self::{
+    callbacks::{Callbacks, Registration, WithCallbacks},
+    close_with::CloseWith,
+    connection_ext::ConnectionExt,
+    duplex::{Duplex, Event},
+    hook_result::HookResult,
+    on_each::OnEach,
+    on_each_async::OnEachAsync,
+    on_each_text::OnEachText,
+    on_error::OnError,
+    on_finish::OnFinish,
+    on_next::OnNext,
+    on_next_text::OnNextText,
+    on_ping::OnPing,
+    on_pong::OnPong,
+    results::Results,
+    run::Run,
+};

@@ -1,0 +1,103 @@
+//! [`OnEach`]: a hook on every message.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_core::{FusedStream, Stream};
+use futures_sink::Sink;
+use pin_project_lite::pin_project;
+
+use crate::{
+    connection::Peer,
+    ext::{Duplex, Event, HookResult, sealed::Sealed},
+    message::Message,
+};
+
+pin_project! {
+    /// A connection with a hook on every message: see
+    /// [`ConnectionExt::on_each`](crate::ConnectionExt::on_each).
+    ///
+    /// # Examples
+    ///
+    /// A named function makes a type that can be written down:
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, Message, OnEach, Peer, Pipe};
+    ///
+    /// type Echo = OnEach<Connection<Pipe>, fn(&mut Peer<'_>, &Message)>;
+    ///
+    /// fn echo(peer: &mut Peer<'_>, message: &Message) {
+    ///     peer.send(message.clone());
+    /// }
+    ///
+    /// let (conn, _peer) = Connection::pair();
+    /// let _conn: Echo = conn.on_each(echo);
+    /// ```
+    #[must_use = "a connection does nothing unless polled"]
+    pub struct OnEach<C, F> {
+        #[pin]
+        inner: C,
+        // `None` once it has taken itself off.
+        hook: Option<F>,
+    }
+}
+
+impl<C, F> OnEach<C, F> {
+    pub(super) fn new(inner: C, hook: F) -> Self {
+        Self { inner, hook: Some(hook) }
+    }
+}
+
+impl<C, F, R> Stream for OnEach<C, F>
+where
+    C: Duplex,
+    F: FnMut(&mut Peer<'_>, &Message) -> R,
+    R: HookResult,
+{
+    delegate_stream!(inner);
+}
+
+impl<C, F, R> FusedStream for OnEach<C, F>
+where
+    C: Duplex,
+    F: FnMut(&mut Peer<'_>, &Message) -> R,
+    R: HookResult,
+{
+    delegate_fused_stream!(inner);
+}
+
+impl<C: Sink<Message>, F> Sink<Message> for OnEach<C, F> {
+    delegate_sink!(inner);
+}
+
+impl<C, F> Sealed for OnEach<C, F> {}
+
+impl<C, F, R> Duplex for OnEach<C, F>
+where
+    C: Duplex,
+    F: FnMut(&mut Peer<'_>, &Message) -> R,
+    R: HookResult,
+{
+    delegate_duplex!(inner);
+    delegate_peer!(inner);
+
+    fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut this = self.project();
+        let event = this.inner.as_mut().poll_event(cx);
+        if let (Poll::Ready(Some(Event::Message(message))), Some(hook)) = (&event, &mut *this.hook)
+        {
+            let stays = this.inner.peer().run(|peer| hook(peer, message));
+            if !stays {
+                *this.hook = None;
+            }
+        }
+        event
+    }
+}
+
+impl<C: fmt::Debug, F> fmt::Debug for OnEach<C, F> {
+    delegate_debug!("OnEach", inner);
+}

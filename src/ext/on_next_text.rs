@@ -1,0 +1,100 @@
+//! [`OnNextText`]: a hook on the next text message, once.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_core::{FusedStream, Stream};
+use futures_sink::Sink;
+use pin_project_lite::pin_project;
+
+use crate::{
+    ext::{Duplex, Event, HookResult, sealed::Sealed},
+    message::Message,
+};
+
+pin_project! {
+    /// A connection with a hook on its next text message: see
+    /// [`ConnectionExt::on_next_text`](crate::ConnectionExt::on_next_text).
+    ///
+    /// # Examples
+    ///
+    /// A named function makes a type that can be written down:
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, OnNextText, Pipe};
+    ///
+    /// type Logged = OnNextText<Connection<Pipe>, fn(&str)>;
+    ///
+    /// fn log(text: &str) {
+    ///     println!("{text}");
+    /// }
+    ///
+    /// let (conn, _peer) = Connection::pair();
+    /// let _conn: Logged = conn.on_next_text(log);
+    /// ```
+    #[must_use = "a connection does nothing unless polled"]
+    pub struct OnNextText<C, F> {
+        #[pin]
+        inner: C,
+        // `None` once it has run.
+        hook: Option<F>,
+    }
+}
+
+impl<C, F> OnNextText<C, F> {
+    pub(super) fn new(inner: C, hook: F) -> Self {
+        Self { inner, hook: Some(hook) }
+    }
+}
+
+impl<C, F, R> Stream for OnNextText<C, F>
+where
+    C: Duplex,
+    F: FnOnce(&str) -> R,
+    R: HookResult,
+{
+    delegate_stream!(inner);
+}
+
+impl<C, F, R> FusedStream for OnNextText<C, F>
+where
+    C: Duplex,
+    F: FnOnce(&str) -> R,
+    R: HookResult,
+{
+    delegate_fused_stream!(inner);
+}
+
+impl<C: Sink<Message>, F> Sink<Message> for OnNextText<C, F> {
+    delegate_sink!(inner);
+}
+
+impl<C, F> Sealed for OnNextText<C, F> {}
+
+impl<C, F, R> Duplex for OnNextText<C, F>
+where
+    C: Duplex,
+    F: FnOnce(&str) -> R,
+    R: HookResult,
+{
+    delegate_duplex!(inner);
+    delegate_peer!(inner);
+
+    fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut this = self.project();
+        let event = this.inner.as_mut().poll_event(cx);
+        if let Poll::Ready(Some(Event::Message(Message::Text(text)))) = &event {
+            if let Some(hook) = this.hook.take() {
+                this.inner.peer().run(|_| hook(text));
+            }
+        }
+        event
+    }
+}
+
+impl<C: fmt::Debug, F> fmt::Debug for OnNextText<C, F> {
+    delegate_debug!("OnNextText", inner);
+}

@@ -1,0 +1,116 @@
+//! [`Assembler`]: a message whose payload arrives in pieces: over several reads, or in fragments
+//! (RFC 6455, section 5.4).
+
+use std::mem;
+
+use bytes::Bytes;
+
+use super::{Violation, frame::OpCode, mask, utf8};
+use crate::message::{Message, Text};
+
+/// The message that is arriving.
+#[derive(Debug)]
+pub(super) struct Assembler {
+    kind: Kind,
+    payload: Vec<u8>,
+    /// How much of the payload is known to be good text.
+    checked: usize,
+    text: utf8::Validator,
+    fragments: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Nothing,
+    Text,
+    Binary,
+}
+
+impl Assembler {
+    pub(super) fn new() -> Self {
+        let text = utf8::Validator::default();
+        Self { kind: Kind::Nothing, payload: Vec::new(), checked: 0, text, fragments: 0 }
+    }
+
+    /// Tells whether a message is under way.
+    pub(super) fn in_message(&self) -> bool {
+        self.kind != Kind::Nothing
+    }
+
+    /// How many bytes of the message have arrived.
+    pub(super) fn len(&self) -> usize {
+        self.payload.len()
+    }
+
+    /// A data frame begins.
+    pub(super) fn begin_frame(&mut self, opcode: OpCode, limit: usize) -> Result<(), Violation> {
+        match opcode {
+            OpCode::Text => self.kind = Kind::Text,
+            OpCode::Binary => self.kind = Kind::Binary,
+            _ => {}
+        }
+        self.fragments += 1;
+        if self.fragments > limit {
+            return Err(Violation::too_many_fragments(limit));
+        }
+        Ok(())
+    }
+
+    /// Takes in, and unmasks, a piece of a frame of which `left` bytes were still to come.
+    pub(super) fn push(&mut self, piece: &[u8], key: Option<[u8; 4]>, left: usize) {
+        self.make_room(piece.len(), left);
+        let start = self.payload.len();
+        self.payload.extend_from_slice(piece);
+        if let Some(key) = key {
+            mask::apply(&mut self.payload[start..], key);
+        }
+    }
+
+    /// Checks what has arrived as far as it can be.
+    pub(super) fn check(&mut self) -> Result<(), Violation> {
+        if self.kind == Kind::Text {
+            self.text.push(&self.payload[self.checked..]).map_err(|_| not_utf8())?;
+            self.checked = self.payload.len();
+        }
+        Ok(())
+    }
+
+    /// The message is complete.
+    pub(super) fn finish(&mut self) -> Result<Message, Violation> {
+        let payload = Bytes::from(mem::take(&mut self.payload));
+        (self.checked, self.fragments) = (0, 0);
+        match mem::replace(&mut self.kind, Kind::Nothing) {
+            Kind::Text => {
+                self.text.finish().map_err(|_| not_utf8())?;
+                Ok(Message::Text(Text::from_checked(payload)))
+            }
+            Kind::Binary | Kind::Nothing => Ok(Message::Binary(payload)),
+        }
+    }
+
+    /// The message came in one frame and one read: `payload` is all of it.
+    pub(super) fn take_whole(&mut self, payload: Bytes) -> Result<Message, Violation> {
+        self.fragments = 0;
+        match mem::replace(&mut self.kind, Kind::Nothing) {
+            Kind::Text => match simdutf8::basic::from_utf8(&payload) {
+                Ok(_) => Ok(Message::Text(Text::from_checked(payload))),
+                Err(_) => Err(not_utf8()),
+            },
+            Kind::Binary | Kind::Nothing => Ok(Message::Binary(payload)),
+        }
+    }
+
+    /// Grows by doubling, so that a peer pays for memory by sending, but not beyond what the frame
+    /// will need.
+    fn make_room(&mut self, piece: usize, left: usize) {
+        let (len, capacity) = (self.payload.len(), self.payload.capacity());
+        if capacity - len < piece {
+            let wanted = (len + left).min((2 * capacity).max(len + piece));
+            self.payload.reserve_exact(wanted - len);
+        }
+    }
+}
+
+fn not_utf8() -> Violation {
+    Violation::utf8("a text message is not UTF-8 (RFC 6455, section 8.1)")
+}

@@ -1,0 +1,210 @@
+//! The frame header (RFC 6455, section 5.2): parsed byte by byte as it arrives, and written.
+
+use super::Violation;
+use crate::config::Role;
+
+/// The most payload that a control frame can have (RFC 6455, section 5.5).
+pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
+
+/// The longest header: two bytes, an eight-byte length, a masking key.
+pub(super) const MAX_HEADER: usize = 14;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum OpCode {
+    Continuation = 0x0,
+    Text = 0x1,
+    Binary = 0x2,
+    Close = 0x8,
+    Ping = 0x9,
+    Pong = 0xa,
+}
+
+impl OpCode {
+    fn parse(first_byte: u8) -> Result<Self, Violation> {
+        Ok(match first_byte & OPCODE {
+            0x0 => Self::Continuation,
+            0x1 => Self::Text,
+            0x2 => Self::Binary,
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xa => Self::Pong,
+            reserved => {
+                let rule = format!("opcode {reserved:#x} is reserved (RFC 6455, section 5.2)");
+                return Err(Violation::protocol(rule));
+            }
+        })
+    }
+
+    pub(super) fn is_control(self) -> bool {
+        self as u8 & CONTROL != 0
+    }
+}
+
+/// A frame's header, whole and within the rules.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) fin: bool,
+    pub(super) opcode: OpCode,
+    pub(super) key: Option<[u8; 4]>,
+    /// The payload's length, which fits the limits and so a `usize`.
+    pub(super) len: usize,
+    /// The header's own length.
+    pub(super) size: usize,
+}
+
+/// What a header has to comply with at this moment.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// Our role: a server wants masked frames, a client unmasked ones.
+    pub(super) role: Role,
+    /// The reserved bits that no extension has claimed.
+    pub(super) reserved: u8,
+    /// A fragmented message is under way.
+    pub(super) in_message: bool,
+    pub(super) max_frame_size: usize,
+    pub(super) max_message_size: usize,
+    /// How much of the message has arrived.
+    pub(super) message_len: usize,
+}
+
+impl Header {
+    /// Parses the header at the start of `bytes`; `None` if it is not complete. Fails at the first
+    /// byte that breaks a rule.
+    pub(super) fn parse(bytes: &[u8], rules: &Rules) -> Result<Option<Self>, Violation> {
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        let (fin, opcode) = (first & FIN != 0, OpCode::parse(first)?);
+        rules.check_first(first, fin, opcode)?;
+
+        let Some(&second) = bytes.get(1) else { return Ok(None) };
+        rules.check_second(second, opcode)?;
+        let Some((len, key_at)) = parse_len(second & LENGTH, &bytes[2..])? else { return Ok(None) };
+        let len = rules.check_len(len, opcode)?;
+
+        let (key, size) = match rules.role {
+            Role::Server => match bytes[key_at..].first_chunk() {
+                Some(key) => (Some(*key), key_at + key.len()),
+                None => return Ok(None),
+            },
+            Role::Client => (None, key_at),
+        };
+        Ok(Some(Self { fin, opcode, key, len, size }))
+    }
+}
+
+impl Rules {
+    fn check_first(&self, first: u8, fin: bool, opcode: OpCode) -> Result<(), Violation> {
+        let rule = if first & self.reserved != 0 {
+            "a reserved bit is set without an extension (RFC 6455, section 5.2)"
+        } else if opcode.is_control() {
+            if fin {
+                return Ok(());
+            }
+            "a control frame is fragmented (RFC 6455, section 5.5)"
+        } else {
+            match (opcode, self.in_message) {
+                (OpCode::Continuation, false) => {
+                    "a continuation frame continues no message (RFC 6455, section 5.4)"
+                }
+                (OpCode::Text | OpCode::Binary, true) => {
+                    "a message starts within a fragmented one (RFC 6455, section 5.4)"
+                }
+                _ => return Ok(()),
+            }
+        };
+        Err(Violation::protocol(rule))
+    }
+
+    fn check_second(&self, second: u8, opcode: OpCode) -> Result<(), Violation> {
+        let rule = match (self.role, second & MASK != 0) {
+            (Role::Server, false) => "a client's frame is not masked (RFC 6455, section 5.1)",
+            (Role::Client, true) => "a server's frame is masked (RFC 6455, section 5.1)",
+            _ if opcode.is_control() && usize::from(second & LENGTH) > MAX_CONTROL_PAYLOAD => {
+                "a control frame is longer than 125 bytes (RFC 6455, section 5.5)"
+            }
+            _ => return Ok(()),
+        };
+        Err(Violation::protocol(rule))
+    }
+
+    fn check_len(&self, len: u64, opcode: OpCode) -> Result<usize, Violation> {
+        if opcode.is_control() {
+            // At most 125, as `check_second` has seen.
+            return Ok(usize::try_from(len).unwrap_or(usize::MAX));
+        }
+        match usize::try_from(len) {
+            Ok(len) if len <= self.max_frame_size => match self.message_len.checked_add(len) {
+                Some(message) if message <= self.max_message_size => Ok(len),
+                _ => {
+                    let total = (self.message_len as u64).saturating_add(len as u64);
+                    Err(Violation::too_big("a message", total, self.max_message_size))
+                }
+            },
+            _ => Err(Violation::too_big("a frame", len, self.max_frame_size)),
+        }
+    }
+}
+
+/// The payload's length, and where in the frame it ends; `rest` starts at the frame's third byte.
+fn parse_len(len: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
+    const NOT_MINIMAL: &str = "a length is not in its shortest form (RFC 6455, section 5.2)";
+    match len {
+        LENGTH_16 => {
+            let Some(&bytes) = rest.first_chunk() else { return Ok(None) };
+            let len = u16::from_be_bytes(bytes);
+            if len < u16::from(LENGTH_16) {
+                return Err(Violation::protocol(NOT_MINIMAL));
+            }
+            Ok(Some((len.into(), 4)))
+        }
+        LENGTH_64 => {
+            if rest.first().is_some_and(|byte| byte & 0x80 != 0) {
+                let rule = "the top bit of a 64-bit length is set (RFC 6455, section 5.2)";
+                return Err(Violation::protocol(rule));
+            }
+            let Some(&bytes) = rest.first_chunk() else { return Ok(None) };
+            let len = u64::from_be_bytes(bytes);
+            if len <= u16::MAX.into() {
+                return Err(Violation::protocol(NOT_MINIMAL));
+            }
+            Ok(Some((len, 10)))
+        }
+        len => Ok(Some((len.into(), 2))),
+    }
+}
+
+/// Appends the header of a frame to send.
+pub(super) fn write_header(
+    out: &mut Vec<u8>,
+    fin: bool,
+    opcode: OpCode,
+    key: Option<[u8; 4]>,
+    len: usize,
+) {
+    let mask = if key.is_some() { MASK } else { 0 };
+    out.push(opcode as u8 | if fin { FIN } else { 0 });
+    match len {
+        0..=125 => out.push(mask | len as u8),
+        126..=0xffff => {
+            out.push(mask | LENGTH_16);
+            out.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(mask | LENGTH_64);
+            out.extend_from_slice(&(len as u64).to_be_bytes());
+        }
+    }
+    if let Some(key) = key {
+        out.extend_from_slice(&key);
+    }
+}
+
+const FIN: u8 = 0x80;
+/// RSV1, RSV2 and RSV3.
+pub(super) const RESERVED: u8 = 0x70;
+const OPCODE: u8 = 0x0f;
+const CONTROL: u8 = 0x08;
+const MASK: u8 = 0x80;
+const LENGTH: u8 = 0x7f;
+const LENGTH_16: u8 = 126;
+const LENGTH_64: u8 = 127;

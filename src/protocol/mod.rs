@@ -1,0 +1,20 @@
+//! RFC 6455 after the opening handshake, sans-I/O: bytes in, events out; frames in, bytes out.
+//!
+//! No async, no I/O, no clock.
+
+mod assembler;
+mod closing;
+mod decoder;
+mod frame;
+mod mask;
+mod outgoing;
+mod utf8;
+mod violation;
+
+pub(crate) use self::{
+    closing::Closing,
+    decoder::{Decoded, Decoder},
+    frame::MAX_CONTROL_PAYLOAD,
+    outgoing::{Origin, Outgoing},
+    violation::Violation,
+};

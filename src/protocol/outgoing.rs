@@ -1,0 +1,262 @@
+//! [`Outgoing`]: messages and control frames in, bytes to write out.
+
+use std::{cell::Cell, collections::VecDeque, io::IoSlice, mem, ops::Range};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    frame::{self, MAX_HEADER, OpCode},
+    mask,
+};
+use crate::{close::CloseFrame, config::Role, message::Message};
+
+/// Frames that wait to be written, encoded.
+///
+/// Small payloads are copied behind one another, so that one write takes many; large ones are
+/// written from where they are.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    role: Role,
+    segments: VecDeque<Segment>,
+    /// How much of the first segment has been written.
+    start: usize,
+    /// Stream positions: bytes ever queued, and ever written.
+    queued: u64,
+    written: u64,
+    /// The end of the last message or ping.
+    payloads_end: u64,
+    /// Where, between the two, the replies are.
+    replies: VecDeque<Range<u64>>,
+    replies_len: u64,
+}
+
+#[derive(Debug)]
+enum Segment {
+    /// Frames with their payloads.
+    Inline(Vec<u8>),
+    /// A large payload.
+    Payload(Bytes),
+}
+
+/// Why something is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The sink or a handle: these can wait for room.
+    Sink,
+    /// A hook, in reply to what was read.
+    Hook,
+    /// The protocol itself, in reply to what was read.
+    Protocol,
+}
+
+impl Outgoing {
+    pub(crate) fn new(role: Role) -> Self {
+        Self {
+            role,
+            segments: VecDeque::new(),
+            start: 0,
+            queued: 0,
+            written: 0,
+            payloads_end: 0,
+            replies: VecDeque::new(),
+            replies_len: 0,
+        }
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        // Never more than memory holds.
+        (self.queued - self.written) as usize
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queued == self.written
+    }
+
+    /// How many of the bytes that wait are what reading itself produced.
+    pub(crate) fn replies_len(&self) -> usize {
+        self.replies_len as usize
+    }
+
+    /// Tells whether all messages and pings have been written; replies of the protocol may wait.
+    pub(crate) fn payloads_written(&self) -> bool {
+        self.written >= self.payloads_end
+    }
+
+    /// Queues a message, in frames of at most `fragment_size` bytes.
+    pub(crate) fn message(
+        &mut self,
+        message: Message,
+        fragment_size: Option<usize>,
+        origin: Origin,
+    ) {
+        let mut opcode = if message.is_text() { OpCode::Text } else { OpCode::Binary };
+        let mut payload = message.into_bytes();
+        if let Some(size) = fragment_size.map(|size| size.max(1)) {
+            while payload.len() > size {
+                self.frame(false, opcode, payload.split_to(size), origin);
+                opcode = OpCode::Continuation;
+            }
+        }
+        self.frame(true, opcode, payload, origin);
+    }
+
+    /// Queues a ping, of at most [`MAX_CONTROL_PAYLOAD`](frame::MAX_CONTROL_PAYLOAD) bytes.
+    pub(crate) fn ping(&mut self, payload: Bytes, origin: Origin) {
+        self.frame(true, OpCode::Ping, payload, origin);
+    }
+
+    pub(crate) fn pong(&mut self, payload: Bytes) {
+        self.frame(true, OpCode::Pong, payload, Origin::Protocol);
+    }
+
+    pub(crate) fn close(&mut self, close: &CloseFrame) {
+        let mut payload = BytesMut::new();
+        if close.code != CloseFrame::EMPTY.code {
+            payload.extend_from_slice(&close.code.0.to_be_bytes());
+            payload.extend_from_slice(close.reason.as_bytes());
+        }
+        self.frame(true, OpCode::Close, payload.freeze(), Origin::Protocol);
+    }
+
+    /// The bytes that wait, as many as fit `slices`; returns how many slices were filled.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut start = self.start;
+        let mut filled = 0;
+        for (slice, segment) in slices.iter_mut().zip(&self.segments) {
+            *slice = IoSlice::new(&segment.as_ref()[mem::take(&mut start)..]);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// `len` bytes have been written.
+    pub(crate) fn advance(&mut self, len: usize) {
+        self.written += len as u64;
+        self.start += len;
+        while let Some(first) = self.segments.front() {
+            let first = first.as_ref().len();
+            if self.start < first {
+                break;
+            }
+            self.start -= first;
+            if let Some(Segment::Inline(buffer)) = self.segments.pop_front() {
+                recycle(buffer);
+            }
+        }
+        self.settle_replies();
+    }
+
+    /// Forgets what waits: the transport is gone.
+    pub(crate) fn discard(&mut self) {
+        *self = Self::new(self.role);
+    }
+
+    fn frame(&mut self, fin: bool, opcode: OpCode, payload: Bytes, origin: Origin) {
+        let key = match self.role {
+            Role::Client => Some(mask::random_key()),
+            Role::Server => None,
+        };
+        let len = payload.len();
+        let inline = len <= MAX_INLINE;
+        let buffer = self.inline_buffer(MAX_HEADER + if inline { len } else { 0 });
+        let before = buffer.len();
+        frame::write_header(buffer, fin, opcode, key, len);
+        let header_len = buffer.len() - before;
+        if inline {
+            let start = buffer.len();
+            buffer.extend_from_slice(&payload);
+            if let Some(key) = key {
+                mask::apply(&mut buffer[start..], key);
+            }
+        } else {
+            let payload = match key {
+                Some(key) => masked(payload, key),
+                None => payload,
+            };
+            self.segments.push_back(Segment::Payload(payload));
+        }
+        self.record((header_len + len) as u64, opcode, origin);
+    }
+
+    /// A buffer at the end of the queue with room for `len` bytes more.
+    fn inline_buffer(&mut self, len: usize) -> &mut Vec<u8> {
+        // A full one is left alone: what is written can only be freed a segment at a time.
+        let usable = matches!(self.segments.back(), Some(Segment::Inline(b)) if b.len() < FULL);
+        if !usable {
+            self.segments.push_back(Segment::Inline(spare()));
+        }
+        match self.segments.back_mut() {
+            Some(Segment::Inline(buffer)) => {
+                buffer.reserve(len);
+                buffer
+            }
+            _ => unreachable!("pushed above"),
+        }
+    }
+
+    fn record(&mut self, len: u64, opcode: OpCode, origin: Origin) {
+        let start = self.queued;
+        self.queued += len;
+        if opcode != OpCode::Pong {
+            self.payloads_end = self.queued;
+        }
+        if origin != Origin::Sink {
+            self.replies_len += len;
+            match self.replies.back_mut() {
+                Some(run) if run.end == start => run.end = self.queued,
+                _ => self.replies.push_back(start..self.queued),
+            }
+        }
+    }
+
+    fn settle_replies(&mut self) {
+        while let Some(run) = self.replies.front_mut() {
+            let written = self.written.min(run.end).saturating_sub(run.start);
+            run.start += written;
+            self.replies_len -= written;
+            if !run.is_empty() {
+                break;
+            }
+            self.replies.pop_front();
+        }
+    }
+}
+
+impl AsRef<[u8]> for Segment {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Inline(buffer) => buffer,
+            Self::Payload(payload) => payload,
+        }
+    }
+}
+
+/// Masks in place if nobody else holds the payload, else a copy.
+fn masked(payload: Bytes, key: [u8; 4]) -> Bytes {
+    let mut payload = payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+    mask::apply(&mut payload, key);
+    payload.freeze()
+}
+
+thread_local! {
+    /// A write buffer between two uses: connections that have nothing to write hold none.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+fn spare() -> Vec<u8> {
+    // While the thread is ending there is none; a connection may still be dropped then.
+    SPARE.try_with(Cell::take).unwrap_or_default()
+}
+
+fn recycle(mut buffer: Vec<u8>) {
+    if buffer.capacity() <= MAX_SPARE {
+        buffer.clear();
+        let _ = SPARE.try_with(|spare| spare.set(buffer));
+    }
+}
+
+/// Up to here copying a payload costs less than another slice to write from.
+const MAX_INLINE: usize = 4 << 10;
+const FULL: usize = 64 << 10;
+const MAX_SPARE: usize = 128 << 10;

@@ -1,0 +1,39 @@
+//! [`Violation`]: a rule that the peer broke.
+
+use std::borrow::Cow;
+
+use crate::{
+    close::CloseCode,
+    error::{Error, ErrorKind},
+};
+
+/// A rule that the peer broke, and the close code that RFC 6455 names for it.
+#[derive(Debug)]
+pub(crate) struct Violation {
+    pub(crate) code: CloseCode,
+    pub(crate) error: Error,
+}
+
+impl Violation {
+    pub(super) fn protocol(rule: impl Into<Cow<'static, str>>) -> Self {
+        let error = Error::new(ErrorKind::Protocol, rule);
+        Self { code: CloseCode::PROTOCOL_ERROR, error }
+    }
+
+    pub(super) fn utf8(what: &'static str) -> Self {
+        let error = Error::new(ErrorKind::InvalidUtf8, what);
+        Self { code: CloseCode::INVALID_PAYLOAD, error }
+    }
+
+    pub(super) fn too_big(what: &str, len: u64, limit: usize) -> Self {
+        let rule = format!("{what} of {len} bytes is over the limit of {limit}");
+        let error = Error::new(ErrorKind::LimitExceeded, rule);
+        Self { code: CloseCode::MESSAGE_TOO_BIG, error }
+    }
+
+    pub(super) fn too_many_fragments(limit: usize) -> Self {
+        let rule = format!("a message came in more fragments than the limit of {limit}");
+        let error = Error::new(ErrorKind::LimitExceeded, rule);
+        Self { code: CloseCode::POLICY_VIOLATION, error }
+    }
+}
