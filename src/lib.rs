@@ -1,18 +1,87 @@
 //! One WebSocket connection that is a stream of messages in, a sink of messages out, and a place to
 //! hang callbacks on: all three on the same value, at the same time.
+//!
+//! # Three styles
+//!
+//! A loop:
+//!
+//! ```no_run
+//! use futures::StreamExt;
+//! use wsweave::ConnectionExt;
+//!
+//! # async_std::task::block_on(async {
+//! let mut conn = wsweave::connect("ws://example.com/feed").await?;
+//! while let Some(message) = conn.next().await {
+//!     println!("{message:?}");
+//! }
+//! println!("{}", conn.finish().unwrap());
+//! # Ok::<_, wsweave::Error>(()) }).unwrap();
+//! ```
+//!
+//! A pipe of futures combinators:
+//!
+//! ```no_run
+//! # use wsweave::ConnectionExt;
+//! use std::future::ready;
+//!
+//! use futures::{StreamExt, TryStreamExt};
+//!
+//! # async_std::task::block_on(async {
+//! # let conn = wsweave::connect("ws://example.com/feed").await?;
+//! let (sink, stream) = conn.results().split();
+//! stream.try_filter(|message| ready(message.is_text())).forward(sink).await?;
+//! # Ok::<_, wsweave::Error>(()) }).unwrap();
+//! ```
+//!
+//! Callbacks:
+//!
+//! ```no_run
+//! use wsweave::ConnectionExt;
+//!
+//! # async_std::task::block_on(async {
+//! # let conn = wsweave::connect("ws://example.com/feed").await?;
+//! let finish = conn
+//!     .on_next(|peer, hello| peer.send(format!("got {hello:?}"))) // once
+//!     .on_each(|peer, message| peer.send(message.clone())) // every message
+//!     .on_finish(|finish| println!("{finish}")) // exactly once
+//!     .run()
+//!     .await;
+//! # Ok::<_, wsweave::Error>(()) }).unwrap();
+//! ```
+//!
+//! # What to know first
+//!
+//! - **Nothing moves unless it is polled**: pings are answered, queued messages written and timeouts
+//!   kept only while something polls the connection. Writes of hooks and of `feed` coalesce, and go out
+//!   when reading would block at the latest; `send` means written. See [`Connection`].
+//! - **Hooks go on first**, before `split` and before the adapters of `StreamExt`. The one nearest to
+//!   the connection runs first. See [`ConnectionExt`].
+//! - **The stream ends with `None`, once**; [`finish`](ConnectionExt::finish) then says how. See
+//!   [`Finish`].
+//!
+//! # Features
+//!
+//! - `async-std`, on by default: [`connect`] and [`listen`], and with them the runtime's clock for
+//!   timeouts and keepalive, and background work after a drop. Without it everything works that needs
+//!   no clock, name look-up or listener: [`Client::connect_over`], [`Acceptor::accept`],
+//!   [`Connection::from_raw`], the hooks; [`Config::timer`] brings a clock of your own.
 
 mod close;
 mod config;
 mod connection;
 mod error;
 mod ext;
+mod handshake;
 mod message;
+mod net;
 mod protocol;
 mod rt;
 
 pub use bytes::Bytes;
 pub use http;
 
+#[cfg(feature = "async-std")]
+pub use crate::net::{Listener, connect, listen};
 pub use crate::{
     close::{CloseCode, CloseFrame, Finish, Initiator},
     config::{Config, Role, Sleep, Timer},
@@ -23,5 +92,7 @@ pub use crate::{
         OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Registration, Results,
         Run, WithCallbacks,
     },
+    handshake::{Accept, Refusal},
     message::{Message, Text},
+    net::{Acceptor, Client},
 };

@@ -13,6 +13,7 @@ use crate::{
     config::{Config, Role},
     error::{Error, ErrorKind},
     ext::Event,
+    handshake::Opening,
     message::Message,
     protocol::{Closing, Decoded, Decoder, MAX_CONTROL_PAYLOAD, Origin, Outgoing, Violation},
 };
@@ -24,6 +25,7 @@ pub(crate) struct Core {
     pub(super) config: Arc<Config>,
     pub(super) outgoing: Outgoing,
     pub(super) inbox: Inbox,
+    pub(super) opening: Option<Box<Opening>>,
     decoder: Decoder,
     closing: Closing,
     outbox: Option<Arc<Outbox>>,
@@ -62,6 +64,7 @@ impl Core {
             config,
             outgoing: Outgoing::new(role),
             inbox: Inbox::new(),
+            opening: None,
             decoder,
             closing: Closing::Open,
             outbox: None,

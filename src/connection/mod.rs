@@ -29,6 +29,7 @@ pub use self::{
 };
 use crate::{
     config::{Config, Role},
+    handshake::Opening,
     rt,
 };
 
@@ -186,6 +187,15 @@ impl<S> Connection<S> {
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.driver().timers.latency()
+    }
+
+    pub(crate) fn opening(&self) -> Option<&Opening> {
+        self.driver().core.opening.as_deref()
+    }
+
+    pub(crate) fn with_opening(mut self, opening: Opening) -> Self {
+        self.driver_mut().core.opening = Some(Box::new(opening));
+        self
     }
 
     fn driver(&self) -> &Driver<S> {

@@ -149,6 +149,18 @@ impl<'a> Peer<'a> {
         Handle::new(self.core.share_outbox())
     }
 
+    /// The subprotocol that the opening handshake agreed on.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// let (conn, _peer) = Connection::pair();
+    /// let conn = conn.on_each(|peer, _| assert_eq!(peer.subprotocol(), None));
+    /// ```
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.core.opening.as_ref()?.subprotocol()
+    }
+
     /// Takes off the hook that is running: it is not called again.
     ///
     /// ```

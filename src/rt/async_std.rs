@@ -1,14 +1,26 @@
 //! async-std.
 
 use std::{
+    io::{self, IoSlice, IoSliceMut},
+    net::{Shutdown, SocketAddr},
+    pin::Pin,
     sync::{Arc, OnceLock},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use ::async_std::task;
+use ::async_std::{
+    net::{TcpListener, TcpStream},
+    task,
+};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::stream;
 
-use super::Task;
-use crate::config::{Sleep, Timer};
+use super::{Incoming, Task};
+use crate::{
+    config::{Sleep, Timer},
+    connection::Socket,
+};
 
 /// One for all connections.
 pub(super) fn timer() -> Arc<dyn Timer> {
@@ -20,6 +32,26 @@ pub(super) fn spawn(task: Task) {
     task::spawn(task);
 }
 
+pub(super) async fn connect(host: &str, port: u16) -> io::Result<Socket> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream.into())
+}
+
+pub(super) async fn listen(addr: &str) -> io::Result<(SocketAddr, Incoming)> {
+    let listener = TcpListener::bind(addr).await?;
+    let local_addr = listener.local_addr()?;
+    let incoming = stream::unfold(listener, |listener| async {
+        let accepted = listener.accept().await.map(|(stream, peer)| {
+            // It fails if the peer is gone already, which is the connection's to find out.
+            let _ = stream.set_nodelay(true);
+            (stream.into(), peer)
+        });
+        Some((accepted, listener))
+    });
+    Ok((local_addr, Box::pin(incoming)))
+}
+
 struct AsyncStdTimer;
 
 impl Timer for AsyncStdTimer {
@@ -29,5 +61,62 @@ impl Timer for AsyncStdTimer {
 
     fn sleep(&self, duration: Duration) -> Sleep {
         Box::pin(task::sleep(duration))
+    }
+}
+
+impl From<TcpStream> for Socket {
+    fn from(stream: TcpStream) -> Self {
+        Self::new(Tcp(stream))
+    }
+}
+
+/// A `TcpStream` whose `poll_close` ends its sending side; async-std's own does nothing.
+struct Tcp(TcpStream);
+
+impl AsyncRead for Tcp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+
+    fn poll_read_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read_vectored(cx, bufs)
+    }
+}
+
+impl AsyncWrite for Tcp {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match self.0.shutdown(Shutdown::Write) {
+            // The peer has ended it already.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        })
     }
 }

@@ -4,9 +4,13 @@
 
 #[cfg(feature = "async-std")]
 mod async_std;
+#[cfg(feature = "async-std")]
+mod tcp;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+#[cfg(feature = "async-std")]
+pub(crate) use self::tcp::Incoming;
 use crate::config::Timer;
 
 /// A task for [`Runtime::spawn`].

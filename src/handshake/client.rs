@@ -1,0 +1,123 @@
+//! The client's opening handshake.
+
+use async_tungstenite::tungstenite::handshake::{
+    client::generate_request, derive_accept_key, machine::TryParse,
+};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::AsyncWriteExt;
+use http::{
+    Request, Response, StatusCode, Version,
+    header::{
+        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+    },
+};
+
+use super::{
+    body,
+    fields::{has, list, only, sole},
+    head::Head,
+    opening::Opening,
+};
+use crate::{
+    config::{Config, Role},
+    connection::Connection,
+    error::{Error, ErrorKind},
+};
+
+/// Sends `request`, which is complete, and makes a connection of what the server answers. The limit
+/// in time is the caller's.
+pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+    mut io: S,
+    request: Request<()>,
+    config: &Config,
+) -> Result<Connection<S>, Error> {
+    let offered = request.headers().clone();
+    let offered: Vec<&str> = list(&offered, SEC_WEBSOCKET_PROTOCOL).collect();
+    let (request, key) = generate_request(request).map_err(|error| {
+        Error::with_source(ErrorKind::InvalidInput, "the request cannot be sent", error)
+    })?;
+    io.write_all(&request).await?;
+    io.flush().await?;
+
+    let mut head = Head::read(&mut io, config).await?;
+    let response = parse(&mut head.bytes)?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let body = body::read(&mut io, &response, head.rest, &config.clock).await;
+        return Err(Error::refused(response.map(|()| body)));
+    }
+    check(&response, &key)?;
+    let subprotocol = agreed_subprotocol(&response, &offered)?;
+    let opening = Opening::response(head.bytes, subprotocol);
+    Ok(Connection::from_partially_read(io, head.rest, Role::Client, config.clone())
+        .with_opening(opening))
+}
+
+/// Parses the answer. tungstenite refuses HTTP/1.0 before it shows the status, and a server that
+/// refuses in HTTP/1.0 has still answered; so the version is looked at here.
+fn parse(head: &mut [u8]) -> Result<Response<()>, Error> {
+    let version = match head.strip_prefix(b"HTTP/1.") {
+        Some([b'0', ..]) => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
+    if version == Version::HTTP_10 {
+        head[b"HTTP/1.".len()] = b'1';
+    }
+    match Response::<Option<Vec<u8>>>::try_parse(head) {
+        Ok(Some((_, response))) => {
+            let mut response = response.map(drop);
+            *response.version_mut() = version;
+            Ok(response)
+        }
+        Ok(None) => Err(fail("the server's answer is not HTTP")),
+        Err(error) => {
+            Err(Error::with_source(ErrorKind::Handshake, "the server's answer is not HTTP", error))
+        }
+    }
+}
+
+/// The checks of RFC 6455, section 4.1, on an answer with status 101.
+fn check(response: &Response<()>, key: &str) -> Result<(), Error> {
+    let headers = response.headers();
+    if response.version() != Version::HTTP_11 {
+        return Err(fail("the server's 101 must be HTTP/1.1"));
+    }
+    let is_websocket = |protocol: &str| protocol.eq_ignore_ascii_case("websocket");
+    if !sole(list(headers, UPGRADE)).is_some_and(is_websocket) {
+        return Err(fail("the server's 101 must say `Upgrade: websocket` and nothing else"));
+    }
+    if !has(headers, CONNECTION, "upgrade") {
+        return Err(fail("the server's 101 must say `Connection: Upgrade`"));
+    }
+    let accept = derive_accept_key(key.as_bytes());
+    if only(headers, SEC_WEBSOCKET_ACCEPT).is_none_or(|value| value != accept.as_str()) {
+        return Err(fail("the server's 101 must have one Sec-WebSocket-Accept that fits our key"));
+    }
+    if list(headers, SEC_WEBSOCKET_EXTENSIONS).next().is_some() {
+        return Err(fail("the server's 101 has an extension that was not asked for"));
+    }
+    Ok(())
+}
+
+/// The subprotocol that both sides agree on: one of those offered, and none if none was.
+fn agreed_subprotocol(
+    response: &Response<()>,
+    offered: &[&str],
+) -> Result<Option<Box<str>>, Error> {
+    let headers = response.headers();
+    if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+        return match offered {
+            [] => Ok(None),
+            _ => Err(fail("the server agreed to none of the subprotocols that were offered")),
+        };
+    }
+    let chosen = only(headers, SEC_WEBSOCKET_PROTOCOL)
+        .ok_or_else(|| fail("the server's 101 must have only one Sec-WebSocket-Protocol"))?;
+    match offered.iter().find(|&name| chosen == name) {
+        Some(&name) => Ok(Some(name.into())),
+        None => Err(fail("the server chose a subprotocol that was not offered")),
+    }
+}
+
+fn fail(rule: &'static str) -> Error {
+    Error::new(ErrorKind::Handshake, rule)
+}

@@ -1,0 +1,217 @@
+//! The server's opening handshake.
+
+use std::{borrow::Cow, io, time::Duration};
+
+use async_tungstenite::tungstenite::{
+    error::{CapacityError, Error as HttpError, ProtocolError},
+    handshake::{derive_accept_key, machine::TryParse},
+};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::AsyncWriteExt;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{
+        ALLOW, CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+        SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    },
+    uri::Authority,
+};
+
+use super::{
+    answer::{Accept, Refusal, encode},
+    fields::{has, only},
+    head::{Head, read_some},
+    opening::Opening,
+    within::within,
+};
+use crate::{
+    config::{Config, Role},
+    connection::Connection,
+    error::{Error, ErrorKind},
+};
+
+/// Reads a request, answers it as `decide` says, and makes a connection if that was to accept.
+pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    mut io: S,
+    config: &Config,
+    decide: impl FnOnce(&Request<()>) -> Result<Accept, Refusal>,
+) -> Result<Connection<S>, Error> {
+    let work = negotiate(&mut io, config, decide);
+    match within(&config.clock, config.handshake_timeout, work).await {
+        Some(Ok(Outcome::Accepted { opening, rest })) => {
+            Ok(Connection::from_partially_read(io, rest, Role::Server, config.clone())
+                .with_opening(opening))
+        }
+        Some(Ok(Outcome::Refused(error))) => {
+            // What fails now cannot be told to anyone: the answer is sent.
+            let _ = within(&config.clock, DRAIN_TIME, drain(&mut io)).await;
+            Err(error)
+        }
+        Some(Err(error)) => Err(error),
+        None => Err(Error::new(
+            ErrorKind::Timeout,
+            format!("the handshake took longer than {:?}", config.handshake_timeout),
+        )),
+    }
+}
+
+enum Outcome {
+    Accepted { opening: Opening, rest: Vec<u8> },
+    Refused(Error),
+}
+
+/// Everything but the end of a refused connection.
+async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
+    io: &mut S,
+    config: &Config,
+    decide: impl FnOnce(&Request<()>) -> Result<Accept, Refusal>,
+) -> Result<Outcome, Error> {
+    let answer = match Head::read(io, config).await {
+        Ok(head) => answer(head, decide),
+        Err(error) if error.kind() == ErrorKind::LimitExceeded => Err(too_large(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    let (bytes, outcome) = match answer {
+        Ok(accepted) => accepted,
+        Err(refusal) => (refusal.encode()?, Outcome::Refused(refusal.into_error())),
+    };
+    io.write_all(&bytes).await?;
+    io.flush().await?;
+    Ok(outcome)
+}
+
+/// Ends a refused connection so that its answer arrives: to close a socket that still has bytes to
+/// read is a reset, which would take the answer from the peer.
+async fn drain<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> io::Result<()> {
+    io.close().await?;
+    let mut chunk = [0; 1024];
+    let mut left = DRAIN_SIZE;
+    while left > 0 {
+        match read_some(io, &mut chunk).await? {
+            [] => break,
+            read => left = left.saturating_sub(read.len()),
+        }
+    }
+    Ok(())
+}
+
+/// The answer to a request as bytes, if it is to be accepted.
+fn answer(
+    head: Head,
+    decide: impl FnOnce(&Request<()>) -> Result<Accept, Refusal>,
+) -> Result<(Vec<u8>, Outcome), Refusal> {
+    let request = parse(&head.bytes)?;
+    let mut response = respond(&request)?;
+    let subprotocol = decide(&request)?.apply(&request, &mut response)?;
+    let opening = Opening::request(head.bytes, subprotocol);
+    Ok((encode(&response)?, Outcome::Accepted { opening, rest: head.rest }))
+}
+
+fn parse(head: &[u8]) -> Result<Request<()>, Refusal> {
+    match Request::try_parse(head) {
+        Ok(Some((_, request))) => Ok(request),
+        Ok(None) => Err(bad_request("the request is not HTTP")),
+        Err(HttpError::Protocol(ProtocolError::WrongHttpMethod)) => Err(method_not_allowed()),
+        // tungstenite has a bound of its own, 124.
+        Err(HttpError::Capacity(CapacityError::TooManyHeaders)) => {
+            Err(too_large("the handshake has too many header fields"))
+        }
+        Err(error) => Err(bad_request(format!("the request is not HTTP: {error}"))),
+    }
+}
+
+/// Checks a request by RFC 6455, section 4.2.1, and makes the answer that accepts it (4.2.2).
+fn respond<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
+    check_http(request)?;
+    let key = check_websocket(request.headers())?;
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
+        .expect("base64 is a header value");
+
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(response)
+}
+
+/// What HTTP asks of a request, as far as a handshake needs it.
+fn check_http<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let headers = request.headers();
+    if request.method() != Method::GET {
+        return Err(method_not_allowed());
+    }
+    if request.version() != Version::HTTP_11 {
+        return Err(bad_request("a WebSocket handshake is an HTTP/1.1 request"));
+    }
+    if !request.uri().path().starts_with('/') {
+        return Err(bad_request("the request's target must be a path"));
+    }
+    if only(headers, HOST).is_none_or(|host| !is_host(host)) {
+        return Err(bad_request("the request must have exactly one valid Host"));
+    }
+    // What follows the head would otherwise be taken for frames.
+    let has_body = headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0")
+        || headers.contains_key(TRANSFER_ENCODING);
+    if has_body {
+        return Err(bad_request("a WebSocket handshake must not have a body"));
+    }
+    Ok(())
+}
+
+/// What RFC 6455 asks of a request; returns its key.
+fn check_websocket(headers: &HeaderMap) -> Result<&HeaderValue, Refusal> {
+    if !has(headers, UPGRADE, "websocket") {
+        return Err(upgrade_required(
+            "this is a WebSocket endpoint: `Upgrade: websocket` is missing",
+        ));
+    }
+    if !has(headers, CONNECTION, "upgrade") {
+        return Err(bad_request("the request must say `Connection: Upgrade`"));
+    }
+    if only(headers, SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(upgrade_required("the request must have one `Sec-WebSocket-Version: 13`"));
+    }
+    only(headers, SEC_WEBSOCKET_KEY).filter(|key| is_key(key.as_bytes())).ok_or_else(|| {
+        bad_request("the request must have one Sec-WebSocket-Key of 16 bytes in base64")
+    })
+}
+
+/// A host and perhaps a port, with no user in front.
+fn is_host(value: &HeaderValue) -> bool {
+    Authority::try_from(value.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
+}
+
+/// Sixteen bytes in base64. The four bits that pad the last character may be anything: some clients
+/// make keys of random characters.
+fn is_key(value: &[u8]) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    value.len() == 24 && value.ends_with(b"==") && value[..22].iter().all(is_base64)
+}
+
+fn bad_request(text: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, text)
+}
+
+fn too_large(text: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+}
+
+fn method_not_allowed() -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket handshake is a GET request")
+        .with_header(ALLOW, "GET")
+}
+
+/// RFC 9110, section 15.5.22, and RFC 6455, section 4.4.
+fn upgrade_required(text: &'static str) -> Refusal {
+    Refusal::new(StatusCode::UPGRADE_REQUIRED, text)
+        .with_header(UPGRADE, "websocket")
+        .with_header(SEC_WEBSOCKET_VERSION, "13")
+}
+
+/// How much of what a refused peer still sends is read.
+const DRAIN_SIZE: usize = 64 << 10;
+
+/// For how long it is read.
+const DRAIN_TIME: Duration = Duration::from_secs(1);

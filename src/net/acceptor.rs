@@ -1,0 +1,146 @@
+//! [`Acceptor`]: the server's side of a handshake over any transport.
+
+use std::{fmt, sync::Arc};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use http::Request;
+
+use crate::{
+    config::Config,
+    connection::Connection,
+    error::Error,
+    handshake::{Accept, Refusal, server},
+};
+
+/// Makes server connections of transports: the opening handshake (RFC 6455, section 4.2) over any
+/// `AsyncRead + AsyncWrite`.
+///
+/// A request that breaks a rule is answered with 400, 405, 426 or 431 and a line of text that names
+/// the rule; every other one is accepted, without a subprotocol, unless
+/// [`on_request`](Self::on_request) decides otherwise. Frames that come right behind the request are
+/// the connection's first ones.
+///
+/// A clone shares the callback.
+///
+/// # Examples
+///
+/// ```
+/// use async_std::net::{TcpListener, TcpStream};
+/// use wsweave::{Acceptor, Client, ErrorKind};
+///
+/// # async_std::task::block_on(async {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let url = format!("ws://{}/", listener.local_addr()?);
+/// let client = TcpStream::connect(listener.local_addr()?).await?;
+/// let (server, _) = listener.accept().await?;
+///
+/// let acceptor = Acceptor::new();
+/// let client = Client::new(&url)?;
+/// let (client, server) = futures::join!(client.connect_over(client_io), acceptor.accept(server_io));
+/// # Ok::<_, std::io::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Default)]
+pub struct Acceptor {
+    config: Config,
+    on_request: Option<Arc<OnRequest>>,
+}
+
+type OnRequest = dyn Fn(&Request<()>) -> Result<Accept, Refusal> + Send + Sync;
+
+impl Acceptor {
+    /// Accepts every request that is a proper handshake.
+    ///
+    /// ```
+    /// let acceptor = wsweave::Acceptor::new();
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the configuration of the handshakes and of the connections that come out of them.
+    ///
+    /// ```
+    /// use wsweave::{Acceptor, Config};
+    /// let acceptor = Acceptor::new().config(Config::default().max_message_size(1 << 16));
+    /// ```
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Lets `decide` see each request that is a proper handshake: its path, query and headers. It
+    /// accepts it, with headers and a subprotocol, or refuses it with an HTTP answer.
+    ///
+    /// It runs while others' handshakes wait, so it should not take long.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsweave::{Accept, Acceptor, Refusal, http::StatusCode};
+    ///
+    /// let acceptor = Acceptor::new().on_request(|request| {
+    ///     if request.uri().path() == "/chat" {
+    ///         Ok(Accept::new().choose_subprotocol(request, ["chat"]))
+    ///     } else {
+    ///         Err(Refusal::new(StatusCode::NOT_FOUND, "there is nothing here"))
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_request<F>(mut self, decide: F) -> Self
+    where
+        F: Fn(&Request<()>) -> Result<Accept, Refusal> + Send + Sync + 'static,
+    {
+        self.on_request = Some(Arc::new(decide));
+        self
+    }
+
+    /// Reads the request from `io`, answers it, and makes a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Handshake`](crate::ErrorKind::Handshake) if the request was refused, after the
+    /// answer is sent, `io` is shut for writing, and what the peer still sends is read for up to a
+    /// second; [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if all but that takes longer than
+    /// [`Config::handshake_timeout`]; [`ErrorKind::Io`](crate::ErrorKind::Io) if the transport fails or
+    /// ends; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the refusal cannot be sent:
+    /// a status below 200, or a header that is not ASCII.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `io`, in the middle of the handshake.
+    ///
+    /// # Examples
+    ///
+    /// A plain HTTP request:
+    ///
+    /// ```
+    /// use futures::io::{AsyncReadExt, AsyncWriteExt, Cursor};
+    /// use wsweave::{Acceptor, ErrorKind};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let mut io = Cursor::new(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n".to_vec());
+    /// let refused = Acceptor::new().accept(&mut io).await.unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::Handshake);
+    /// assert!(io.into_inner().starts_with(b"HTTP/1.1 426 "));
+    /// # });
+    /// ```
+    pub async fn accept<S>(&self, io: S) -> Result<Connection<S>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let decide = |request: &Request<()>| match &self.on_request {
+            Some(decide) => decide(request),
+            None => Ok(Accept::new()),
+        };
+        server::accept(io, &self.config, decide).await
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").field("config", &self.config).finish_non_exhaustive()
+    }
+}

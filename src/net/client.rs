@@ -1,0 +1,215 @@
+//! [`Client`]: what to connect to, and how.
+
+use async_tungstenite::tungstenite::client::IntoClientRequest;
+use futures_io::{AsyncRead, AsyncWrite};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request,
+    header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL},
+};
+
+use super::url::Url;
+use crate::{
+    config::Config,
+    connection::Connection,
+    error::{Error, ErrorKind},
+    handshake::{client, field, is_token, within},
+};
+
+/// Makes client connections: a URL, and what to say and to ask for in the opening handshake (RFC 6455,
+/// section 4.1).
+///
+/// Settings are checked as they are made. A client can connect any number of times.
+///
+/// # Examples
+///
+/// ```
+/// use futures::StreamExt;
+/// use wsweave::{Accept, Client};
+///
+/// # async_std::task::block_on(async {
+/// let mut listener = wsweave::listen("127.0.0.1:0")
+///     .await?
+///     .on_request(|request| Ok(Accept::new().choose_subprotocol(request, ["chat"])));
+///
+/// let client = Client::new(&format!("ws://{}/room?id=7", listener.local_addr()))?
+///     .header("Authorization", "Bearer secret")?
+///     .subprotocol("chat")?;
+/// let (conn, server) = futures::join!(client.connect(), listener.next());
+/// assert_eq!(conn?.subprotocol(), Some("chat"));
+/// assert_eq!(server.unwrap().request().unwrap().headers()["authorization"], "Bearer secret");
+/// # Ok::<_, wsweave::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Client {
+    pub(super) url: Url,
+    headers: HeaderMap,
+    subprotocols: Vec<String>,
+    config: Config,
+}
+
+impl Client {
+    /// A client for a URL: `ws://`, or `http://` for the same; `wss://` and `https://` for a transport
+    /// that is encrypted already, see [`connect_over`](Self::connect_over).
+    ///
+    /// A user and a password before the host become Basic authorization.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] if this is no URL, has another scheme, no host, or a fragment.
+    ///
+    /// ```
+    /// use wsweave::Client;
+    /// assert!(Client::new("ws://user:password@[::1]:8080/path?query").is_ok());
+    /// assert_eq!(
+    ///     Client::new("ftp://example.com/").unwrap_err().to_string(),
+    ///     "a WebSocket URL starts with ws:// or wss://"
+    /// );
+    /// ```
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let url = Url::parse(url)?;
+        let headers = url.authorization.clone().map(|value| (AUTHORIZATION, value));
+        Ok(Self {
+            url,
+            headers: headers.into_iter().collect(),
+            subprotocols: Vec::new(),
+            config: Config::default(),
+        })
+    }
+
+    /// Adds a header to the request; repeated ones are kept. `Authorization` takes the place of the
+    /// URL's.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] if the name or the value is none of HTTP's, or if the header is the
+    /// handshake's own: `Host`, `Connection`, `Upgrade`, `Sec-WebSocket-…`.
+    ///
+    /// ```
+    /// use wsweave::Client;
+    /// let client = Client::new("ws://example.com")?.header("Cookie", "seen=1")?;
+    /// assert!(client.clone().header("X-Name", "a\r\nX-Other: b").is_err());
+    /// assert!(client.header("Sec-WebSocket-Protocol", "chat").is_err());
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        let (name, value) = field(name, value)?;
+        if name == AUTHORIZATION {
+            self.headers.insert(name, value);
+        } else {
+            self.headers.append(name, value);
+        }
+        Ok(self)
+    }
+
+    /// Offers a subprotocol (RFC 6455, section 1.9), after those offered before: the order is the order
+    /// of preference. Whoever offers one insists on one: a server that agrees to none is an error.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] if the name is not a token, or was offered before.
+    ///
+    /// ```
+    /// use wsweave::Client;
+    /// let client = Client::new("ws://example.com")?.subprotocol("chat.v2")?.subprotocol("chat")?;
+    /// assert!(client.clone().subprotocol("chat").is_err());
+    /// assert!(client.subprotocol("a, b").is_err());
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Result<Self, Error> {
+        let name = name.into();
+        if !is_token(&name) {
+            return Err(Error::invalid_input(format!("the subprotocol {name:?} is not a token")));
+        }
+        if self.subprotocols.contains(&name) {
+            return Err(Error::invalid_input(format!("the subprotocol {name:?} is offered twice")));
+        }
+        self.subprotocols.push(name);
+        Ok(self)
+    }
+
+    /// Sets the configuration of the handshake and of the connection that comes out of it.
+    ///
+    /// ```
+    /// use wsweave::{Client, Config};
+    /// let client =
+    ///     Client::new("ws://example.com")?.config(Config::default().max_message_size(1 << 16));
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Does the handshake over a transport that is there already: a TLS stream, a Unix socket, a pipe.
+    /// The URL gives the path and the `Host` header.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] if the server answers with another status than 101, see
+    /// [`Error::response`]; [`ErrorKind::Handshake`] if its answer breaks a rule, which the error names;
+    /// [`ErrorKind::LimitExceeded`] if the answer's head is too large; [`ErrorKind::Timeout`] if it
+    /// takes longer than [`Config::connect_timeout`]; [`ErrorKind::Io`] if the transport fails or ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `io`, in the middle of the handshake.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::io::Cursor;
+    /// use wsweave::{Client, ErrorKind};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let client = Client::new("ws://example.com/")?;
+    /// let request = client.connect_over(Cursor::new(Vec::new())).await;
+    /// assert_eq!(request.unwrap_err().kind(), ErrorKind::Io);
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    pub async fn connect_over<S>(&self, io: S) -> Result<Connection<S>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.in_time(self.open(io)).await
+    }
+
+    /// The handshake without a limit in time.
+    pub(super) async fn open<S>(&self, io: S) -> Result<Connection<S>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        client::open(io, self.request()?, &self.config).await
+    }
+
+    pub(super) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let limit = self.config.connect_timeout;
+        within(&self.config.clock, limit, work).await.unwrap_or_else(|| {
+            let (host, port) = (self.url.host(), self.url.port());
+            let message = format!("connecting to {host} port {port} took longer than {limit:?}");
+            Err(Error::new(ErrorKind::Timeout, message))
+        })
+    }
+
+    /// The request, with a key of its own.
+    fn request(&self) -> Result<Request<()>, Error> {
+        let mut request = self.url.uri.clone().into_client_request().map_err(|error| {
+            Error::with_source(ErrorKind::InvalidInput, "the URL is not valid", error)
+        })?;
+        let headers = request.headers_mut();
+        headers.extend(self.headers.clone());
+        if !self.subprotocols.is_empty() {
+            let offer = HeaderValue::try_from(self.subprotocols.join(", "))
+                .expect("tokens make a header value");
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, offer);
+        }
+        Ok(request)
+    }
+}
