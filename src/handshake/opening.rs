@@ -1,5 +1,7 @@
 //! [`Opening`]: what a connection keeps of its opening handshake.
 
+use std::fmt;
+
 use async_tungstenite::tungstenite::handshake::machine::TryParse;
 use http::{Request, Response};
 
@@ -7,14 +9,12 @@ use crate::connection::Connection;
 
 /// What is known of the opening handshake: the head that the peer sent, in one allocation and parsed
 /// when asked, and the subprotocol.
-#[derive(Debug)]
 pub(crate) struct Opening {
     head: Head,
     subprotocol: Option<Box<str>>,
 }
 
 /// Checked when it was read, so that it parses again.
-#[derive(Debug)]
 enum Head {
     Request(Box<[u8]>),
     Response(Box<[u8]>),
@@ -34,6 +34,13 @@ impl Opening {
 
     pub(crate) fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+}
+
+/// Without the head: it may carry passwords and cookies.
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening").field("subprotocol", &self.subprotocol).finish_non_exhaustive()
     }
 }
 
@@ -141,7 +148,6 @@ impl<S> Connection<S> {
     /// assert!(server.unwrap().forget_head().request().is_none());
     /// # Ok::<_, wsweave::Error>(()) }).unwrap();
     /// ```
-    #[must_use]
     pub fn forget_head(self) -> Self {
         match self.opening() {
             Some(opening) => {

@@ -26,20 +26,28 @@ use crate::{
 ///
 /// ```
 /// use async_std::net::{TcpListener, TcpStream};
-/// use wsweave::{Acceptor, Client, ErrorKind};
+/// use futures::{SinkExt, StreamExt, future::try_join};
+/// use wsweave::{Acceptor, Client};
 ///
 /// # async_std::task::block_on(async {
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-/// let url = format!("ws://{}/", listener.local_addr()?);
-/// let client = TcpStream::connect(listener.local_addr()?).await?;
-/// let (server, _) = listener.accept().await?;
+/// let addr = listener.local_addr()?;
+/// let server = async {
+///     let (stream, _) = listener.accept().await?;
+///     Acceptor::new().accept(stream).await
+/// };
+/// let client = async {
+///     let stream = TcpStream::connect(addr).await?;
+///     Client::new("ws://chat.example/")?.connect_over(stream).await
+/// };
+/// let (mut server, mut client) = try_join(server, client).await?;
 ///
-/// let acceptor = Acceptor::new();
-/// let client = Client::new(&url)?;
-/// let (client, server) = futures::join!(client.connect_over(client_io), acceptor.accept(server_io));
-/// # Ok::<_, std::io::Error>(()) }).unwrap();
+/// client.send("hello".into()).await?;
+/// assert_eq!(server.next().await, Some("hello".into()));
+/// # Ok::<_, wsweave::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone, Default)]
+#[must_use]
 pub struct Acceptor {
     config: Config,
     on_request: Option<Arc<OnRequest>>,
@@ -53,7 +61,6 @@ impl Acceptor {
     /// ```
     /// let acceptor = wsweave::Acceptor::new();
     /// ```
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -64,7 +71,6 @@ impl Acceptor {
     /// use wsweave::{Acceptor, Config};
     /// let acceptor = Acceptor::new().config(Config::default().max_message_size(1 << 16));
     /// ```
-    #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
@@ -88,7 +94,6 @@ impl Acceptor {
     ///     }
     /// });
     /// ```
-    #[must_use]
     pub fn on_request<F>(mut self, decide: F) -> Self
     where
         F: Fn(&Request<()>) -> Result<Accept, Refusal> + Send + Sync + 'static,
@@ -117,14 +122,16 @@ impl Acceptor {
     /// A plain HTTP request:
     ///
     /// ```
-    /// use futures::io::{AsyncReadExt, AsyncWriteExt, Cursor};
+    /// use futures::io::Cursor;
     /// use wsweave::{Acceptor, ErrorKind};
     ///
     /// # async_std::task::block_on(async {
-    /// let mut io = Cursor::new(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n".to_vec());
+    /// let request = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    /// let mut io = Cursor::new(request.to_vec());
     /// let refused = Acceptor::new().accept(&mut io).await.unwrap_err();
     /// assert_eq!(refused.kind(), ErrorKind::Handshake);
-    /// assert!(io.into_inner().starts_with(b"HTTP/1.1 426 "));
+    /// let answer = &io.get_ref()[request.len()..];
+    /// assert!(answer.starts_with(b"HTTP/1.1 426 Upgrade Required\r\n"));
     /// # });
     /// ```
     pub async fn accept<S>(&self, io: S) -> Result<Connection<S>, Error>

@@ -167,8 +167,8 @@ impl Client {
     ///
     /// # async_std::task::block_on(async {
     /// let client = Client::new("ws://example.com/")?;
-    /// let request = client.connect_over(Cursor::new(Vec::new())).await;
-    /// assert_eq!(request.unwrap_err().kind(), ErrorKind::Io);
+    /// let vanished = client.connect_over(Cursor::new(Vec::new())).await.unwrap_err();
+    /// assert_eq!(vanished.kind(), ErrorKind::Io);
     /// # Ok::<_, wsweave::Error>(()) }).unwrap();
     /// ```
     pub async fn connect_over<S>(&self, io: S) -> Result<Connection<S>, Error>
@@ -186,16 +186,20 @@ impl Client {
         client::open(io, self.request()?, &self.config).await
     }
 
-    pub(super) async fn in_time<T>(
+    pub(super) fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
+    ) -> impl Future<Output = Result<T, Error>> {
         let limit = self.config.connect_timeout;
-        within(&self.config.clock, limit, work).await.unwrap_or_else(|| {
-            let (host, port) = (self.url.host(), self.url.port());
-            let message = format!("connecting to {host} port {port} took longer than {limit:?}");
-            Err(Error::new(ErrorKind::Timeout, message))
-        })
+        let in_time = within(&self.config.clock, limit, work);
+        async move {
+            in_time.await.unwrap_or_else(|| {
+                let (host, port) = (self.url.host(), self.url.port());
+                let message =
+                    format!("connecting to {host} port {port} took longer than {limit:?}");
+                Err(Error::new(ErrorKind::Timeout, message))
+            })
+        }
     }
 
     /// The request, with a key of its own.

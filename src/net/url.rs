@@ -57,10 +57,6 @@ impl Url {
             .port_u16()
             .unwrap_or_else(|| default_port(self.uri.scheme_str().unwrap_or_default()))
     }
-
-    pub(super) fn is_secure(&self) -> bool {
-        self.uri.scheme_str() == Some("wss")
-    }
 }
 
 /// What stands behind the host.

@@ -24,6 +24,7 @@ pub(crate) enum Runtime {
 }
 
 /// The runtime around the caller, if there is one.
+#[allow(clippy::unnecessary_wraps, reason = "async-std alone is there everywhere")]
 pub(crate) fn ambient() -> Option<Runtime> {
     #[cfg(feature = "async-std")]
     return Some(Runtime::AsyncStd);
@@ -41,9 +42,9 @@ impl Runtime {
 
     /// Lets the runtime finish `task` by itself.
     pub(crate) fn spawn(self, task: Task) {
-        match self {
+        match (self, task) {
             #[cfg(feature = "async-std")]
-            Self::AsyncStd => async_std::spawn(task),
+            (Self::AsyncStd, task) => async_std::spawn(task),
         }
     }
 }

@@ -63,7 +63,7 @@ impl Client {
     /// # Ok::<_, wsweave::Error>(()) }).unwrap();
     /// ```
     pub async fn connect(&self) -> Result<Connection, Error> {
-        if self.url.is_secure() {
+        if self.url.uri.scheme_str() == Some("wss") {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "wss:// needs TLS, which is not built in: make a TLS stream and use `connect_over`",

@@ -1,0 +1,14 @@
+//! The opening handshake, both roles: over scripted transports, and where sockets are the subject over
+//! loopback TCP.
+
+#![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
+
+mod answers;
+mod client;
+mod requests;
+mod script;
+mod server;
+#[cfg(feature = "async-std")]
+mod tcp;
+mod traits;
+mod urls;

@@ -1,0 +1,183 @@
+//! `connect` and `listen` over loopback TCP.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use async_std::{
+    future::timeout,
+    io::{ReadExt, WriteExt},
+    net::{TcpListener, TcpStream},
+    task::block_on,
+};
+use futures::{
+    StreamExt,
+    future::{Either, join, select},
+};
+use wsweave::{
+    Accept, Client, Config, ErrorKind, Listener, Refusal, Socket, connect, http::StatusCode, listen,
+};
+
+use crate::server::REQUEST;
+
+/// Runs `work` beside a listener that accepts nobody.
+async fn while_listening<T>(work: impl Future<Output = T>, listener: &mut Listener) -> T {
+    match select(pin!(work), listener.next()).await {
+        Either::Left((output, _)) => output,
+        Either::Right((conn, _)) => panic!("accepted {conn:?}"),
+    }
+}
+
+#[test]
+fn connect_and_listen_meet() {
+    block_on(async {
+        let mut listener = listen("127.0.0.1:0").await.unwrap().on_request(|request| {
+            Ok(Accept::new().choose_subprotocol(request, ["chat"]).header("Server", "loom")?)
+        });
+        let client = Client::new(&format!("http://{}/room?id=7", listener.local_addr())).unwrap();
+        let client = client.subprotocol("chat").unwrap();
+        let (client, server) = join(client.connect(), listener.next()).await;
+        let (client, server) = (client.unwrap(), server.unwrap());
+        assert_eq!(server.request().unwrap().uri(), "/room?id=7");
+        assert_eq!(client.response().unwrap().headers()["server"], "loom");
+        assert_eq!((client.subprotocol(), server.subprotocol()), (Some("chat"), Some("chat")));
+    });
+}
+
+#[test]
+fn a_slow_peer_does_not_stop_the_others() {
+    block_on(async {
+        let mut listener = listen("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr();
+        let mut slow = Vec::new();
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(addr).await.unwrap();
+            stream.write_all(b"GET /slow HTTP/1.1\r\n").await.unwrap();
+            slow.push(stream);
+        }
+        let url = format!("ws://{addr}/fast");
+        let (client, server) = join(connect(&url), listener.next()).await;
+        assert!(client.is_ok());
+        assert_eq!(server.unwrap().request().unwrap().uri().path(), "/fast");
+
+        slow[7].write_all(REQUEST.split_once("\r\n").unwrap().1.as_bytes()).await.unwrap();
+        assert_eq!(listener.next().await.unwrap().request().unwrap().uri().path(), "/slow");
+    });
+}
+
+#[test]
+fn handshakes_that_fail_do_not_stop_the_listener() {
+    block_on(async {
+        let config = Config::default().handshake_timeout(Duration::from_millis(20));
+        let mut listener = listen("127.0.0.1:0").await.unwrap().config(config);
+        let addr = listener.local_addr();
+        let _silent = TcpStream::connect(addr).await.unwrap();
+        drop(TcpStream::connect(addr).await.unwrap());
+        let mut wrong = TcpStream::connect(addr).await.unwrap();
+        wrong.write_all(b"hello\n\n").await.unwrap();
+        let url = format!("ws://{addr}/");
+        let (client, server) = join(connect(&url), listener.next()).await;
+        assert!(client.is_ok() && server.is_some());
+    });
+}
+
+#[test]
+fn a_refusal_arrives_although_more_was_sent_than_was_read() {
+    block_on(async {
+        let mut listener = listen("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr()).await.unwrap();
+        let wrong = REQUEST.replace("Version: 13", "Version: 8");
+        peer.write_all(wrong.as_bytes()).await.unwrap();
+        peer.write_all(&vec![b'x'; 20_000]).await.unwrap();
+        let answer = async {
+            let mut answer = String::new();
+            peer.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let answer = while_listening(answer, &mut listener).await;
+        assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+    });
+}
+
+#[test]
+fn a_refusal_reaches_the_client_as_an_error() {
+    block_on(async {
+        let listener = listen("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/nothing", listener.local_addr());
+        let mut listener = listener.on_request(|request| {
+            let text = format!("no {}", request.uri().path());
+            Err(Refusal::new(StatusCode::NOT_FOUND, text))
+        });
+        let error = while_listening(connect(&url), &mut listener).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert_eq!(error.response().unwrap().status(), 404);
+        assert_eq!(error.response().unwrap().body(), "no /nothing\n");
+    });
+}
+
+#[test]
+fn a_dead_port_is_an_error_of_the_network() {
+    block_on(async {
+        let addr = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let error = connect(&format!("ws://{addr}/")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.is_retryable());
+        let text = format!("cannot connect to 127.0.0.1 port {}: ", addr.port());
+        assert!(error.to_string().starts_with(&text), "{error}");
+    });
+}
+
+#[test]
+fn a_silent_server_is_an_error_in_time() {
+    block_on(async {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/", silent.local_addr().unwrap());
+        let config = Config::default().connect_timeout(Duration::from_millis(20));
+        let client = Client::new(&url).unwrap().config(config);
+        assert_eq!(client.connect().await.unwrap_err().kind(), ErrorKind::Timeout);
+    });
+}
+
+#[test]
+fn closing_a_socket_ends_its_sending_side_and_not_the_other() {
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let mut socket = Socket::from(stream);
+        futures::AsyncWriteExt::close(&mut socket).await.unwrap();
+        assert_eq!(peer.read(&mut [0]).await.unwrap(), 0);
+        peer.write_all(b"x").await.unwrap();
+        assert_eq!(futures::AsyncReadExt::read(&mut socket, &mut [0]).await.unwrap(), 1);
+        futures::AsyncWriteExt::close(&mut socket).await.unwrap();
+    });
+}
+
+#[test]
+fn tls_is_said_to_be_missing() {
+    let error = block_on(connect("wss://127.0.0.1:1/")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("TLS"), "{error}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_an_error() {
+    block_on(async {
+        let listener = listen("127.0.0.1:0").await.unwrap();
+        let error = listen(listener.local_addr()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.to_string().contains(&listener.local_addr().to_string()), "{error}");
+    });
+}
+
+#[test]
+fn dropping_the_listener_ends_the_handshakes_under_way() {
+    block_on(async {
+        let mut listener = listen("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr()).await.unwrap();
+        peer.write_all(b"GET").await.unwrap();
+        assert!(timeout(Duration::from_millis(20), listener.next()).await.is_err());
+        drop(listener);
+        let mut rest = Vec::new();
+        let end = peer.read_to_end(&mut rest).await;
+        assert!(rest.is_empty(), "{end:?}");
+    });
+}

@@ -1,0 +1,50 @@
+//! Auto traits of the public types, and of their futures.
+
+use std::fmt::Debug;
+
+use static_assertions::assert_impl_all;
+use wsweave::{Accept, Acceptor, Client, Refusal};
+
+use crate::script::Script;
+
+assert_impl_all!(Client: Clone, Debug, Send, Sync, Unpin);
+assert_impl_all!(Acceptor: Clone, Debug, Default, Send, Sync, Unpin);
+assert_impl_all!(Accept: Clone, Debug, Default, Send, Sync, Unpin);
+assert_impl_all!(Refusal: Clone, Debug, Send, Sync, Unpin);
+
+fn is_send<T: Send>(_: T) {}
+
+#[test]
+fn handshakes_may_run_on_any_thread() {
+    is_send(Client::new("ws://a.example").unwrap().connect_over(Script::default()));
+    is_send(Acceptor::new().accept(Script::default()));
+}
+
+#[test]
+fn their_futures_are_small() {
+    let client = Client::new("ws://a.example").unwrap();
+    let acceptor = Acceptor::new();
+    let connecting = size_of_val(&client.connect_over(Script::default()));
+    let accepting = size_of_val(&acceptor.accept(Script::default()));
+    assert!(connecting < 2048 && accepting < 2048, "{connecting}, {accepting}");
+}
+
+#[cfg(feature = "async-std")]
+mod tcp {
+    use futures::Stream;
+    use static_assertions::assert_not_impl_any;
+    use wsweave::{Client, Connection, Listener, Socket, connect, listen};
+
+    use super::{Debug, assert_impl_all, is_send};
+
+    assert_impl_all!(Listener: Debug, Send, Unpin, Stream<Item = Connection>);
+    assert_not_impl_any!(Listener: Sync, Clone);
+    assert_impl_all!(Socket: From<async_std::net::TcpStream>, Send, Unpin);
+
+    #[test]
+    fn connecting_and_listening_may_run_on_any_thread() {
+        is_send(connect("ws://a.example"));
+        is_send(Client::new("ws://a.example").unwrap().connect());
+        is_send(listen("127.0.0.1:0"));
+    }
+}
