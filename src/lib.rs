@@ -61,10 +61,11 @@
 //!
 //! # Features
 //!
-//! - `async-std`, on by default: [`connect`] and [`listen`], and with them the runtime's clock for
-//!   timeouts and keepalive, and background work after a drop. Without it everything works that needs
-//!   no clock, name look-up or listener: [`Client::connect_over`], [`Acceptor::accept`],
-//!   [`Connection::from_raw`], the hooks; [`Config::timer`] brings a clock of your own.
+//! - `async-std`, on by default: a runtime for [`connect`] and [`listen`], a clock for timeouts and
+//!   keepalive, and background work after a drop. Without it everything works that needs no clock, name
+//!   look-up or listener: [`Client::connect_over`], [`Acceptor::accept`], [`Connection::from_raw`], the
+//!   hooks; [`Config::timer`] brings a clock of your own. `connect` and `listen` then give an error of
+//!   kind [`ErrorKind::Unsupported`].
 
 mod close;
 mod config;
@@ -80,8 +81,6 @@ mod rt;
 pub use bytes::Bytes;
 pub use http;
 
-#[cfg(feature = "async-std")]
-pub use crate::net::{Listener, connect, listen};
 pub use crate::{
     close::{CloseCode, CloseFrame, Finish, Initiator},
     config::{Config, Role, Sleep, Timer},
@@ -94,5 +93,5 @@ pub use crate::{
     },
     handshake::{Accept, Refusal},
     message::{Message, Text},
-    net::{Acceptor, Client},
+    net::{Acceptor, Client, Listener, connect, listen},
 };

@@ -17,7 +17,7 @@ use super::{
     wakers::{Half, Wakers},
 };
 use crate::{
-    close::CloseFrame,
+    close::{CloseFrame, Finish},
     config::{Config, Role},
     error::{Error, ErrorKind},
     ext::Event,
@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.core.begin_close(close);
         }
         self.poll_end(Half::Sink, cx)
-            .map(|()| self.core.finish().and_then(|finish| finish.failure()).map_or(Ok(()), Err))
+            .map(|()| self.core.finish().and_then(Finish::failure).map_or(Ok(()), Err))
     }
 
     /// What is left to do after a drop: the end, and what may be lost by closing TCP too early.

@@ -13,10 +13,9 @@ use crate::{close::CloseFrame, rt::Runtime};
 
 /// What to do with a driver whose connection is dropped: chosen when the connection is made, where the
 /// bounds on the transport are known.
-#[derive(Debug)]
 pub(super) enum Parting<S> {
     Attempt(fn(Driver<S>)),
-    Linger(fn(Driver<S>, Runtime), Runtime),
+    Linger(fn(Driver<S>, &'static dyn Runtime), &'static dyn Runtime),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Parting<S> {
@@ -28,8 +27,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Parting<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Parting<S> {
     /// The runtime finishes what one attempt leaves.
-    pub(super) fn linger(runtime: Runtime) -> Self {
-        let linger = |driver, runtime: Runtime| {
+    pub(super) fn linger(runtime: &'static dyn Runtime) -> Self {
+        let linger = |driver, runtime: &'static dyn Runtime| {
             if let Some(mut driver) = attempt(driver) {
                 driver.timers.insist(|| runtime.timer());
                 runtime.spawn(Box::pin(Linger(driver)));

@@ -20,7 +20,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use self::{driver::Driver, linger::Parting};
+use self::{core::Core, driver::Driver, linger::Parting};
 pub use self::{
     handle::{Handle, TrySendError},
     peer::Peer,
@@ -227,7 +227,7 @@ impl<S> fmt::Debug for Connection<S> {
         let core = self.driver.as_ref().map(|driver| &driver.core);
         f.debug_struct("Connection")
             .field("role", &core.map(|core| core.role))
-            .field("closing", &core.map(|core| core.closing()))
+            .field("closing", &core.map(Core::closing))
             .finish_non_exhaustive()
     }
 }

@@ -30,13 +30,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Connection<S> {
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         let core = &mut self.get_mut().driver_mut().core;
-        match core.send_error() {
-            Some(error) => Err(error),
-            None => {
-                core.send(message, Origin::Sink);
-                Ok(())
-            }
+        if let Some(error) = core.send_error() {
+            return Err(error);
         }
+        core.send(message, Origin::Sink);
+        Ok(())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

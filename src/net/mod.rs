@@ -2,10 +2,13 @@
 
 mod acceptor;
 mod client;
-#[cfg(feature = "async-std")]
-mod tcp;
+mod connect;
+mod listener;
 mod url;
 
-#[cfg(feature = "async-std")]
-pub use self::tcp::{Listener, connect, listen};
-pub use self::{acceptor::Acceptor, client::Client};
+pub use self::{
+    acceptor::Acceptor,
+    client::Client,
+    connect::connect,
+    listener::{Listener, listen},
+};

@@ -183,13 +183,13 @@ pub(super) fn write_header(
 ) {
     let mask = if key.is_some() { MASK } else { 0 };
     out.push(opcode as u8 | if fin { FIN } else { 0 });
-    match len {
-        0..=125 => out.push(mask | len as u8),
-        126..=0xffff => {
+    match u16::try_from(len) {
+        Ok(len @ 0..=125) => out.push(mask | len.to_be_bytes()[1]),
+        Ok(len) => {
             out.push(mask | LENGTH_16);
-            out.extend_from_slice(&(len as u16).to_be_bytes());
+            out.extend_from_slice(&len.to_be_bytes());
         }
-        _ => {
+        Err(_) => {
             out.push(mask | LENGTH_64);
             out.extend_from_slice(&(len as u64).to_be_bytes());
         }

@@ -1,6 +1,6 @@
 //! [`Outgoing`]: messages and control frames in, bytes to write out.
 
-use std::{cell::Cell, collections::VecDeque, io::IoSlice, mem, ops::Range};
+use std::{cell::Cell, collections::VecDeque, io::IoSlice, mem};
 
 use bytes::{Bytes, BytesMut};
 
@@ -20,14 +20,21 @@ pub(crate) struct Outgoing {
     segments: VecDeque<Segment>,
     /// How much of the first segment has been written.
     start: usize,
-    /// Stream positions: bytes ever queued, and ever written.
-    queued: u64,
-    written: u64,
-    /// The end of the last message or ping.
-    payloads_end: u64,
-    /// Where, between the two, the replies are.
-    replies: VecDeque<Range<u64>>,
-    replies_len: u64,
+    /// How many bytes wait.
+    len: usize,
+    /// How many of them are pongs behind all messages and pings.
+    trailing_pongs: usize,
+    /// What they are, in order.
+    runs: VecDeque<Run>,
+    /// How many of them are replies.
+    replies_len: usize,
+}
+
+/// Bytes of one kind.
+#[derive(Debug)]
+struct Run {
+    is_reply: bool,
+    len: usize,
 }
 
 #[derive(Debug)]
@@ -55,32 +62,30 @@ impl Outgoing {
             role,
             segments: VecDeque::new(),
             start: 0,
-            queued: 0,
-            written: 0,
-            payloads_end: 0,
-            replies: VecDeque::new(),
+            len: 0,
+            trailing_pongs: 0,
+            runs: VecDeque::new(),
             replies_len: 0,
         }
     }
 
     /// How many bytes wait.
     pub(crate) fn len(&self) -> usize {
-        // Never more than memory holds.
-        (self.queued - self.written) as usize
+        self.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queued == self.written
+        self.len == 0
     }
 
     /// How many of the bytes that wait are what reading itself produced.
     pub(crate) fn replies_len(&self) -> usize {
-        self.replies_len as usize
+        self.replies_len
     }
 
     /// Tells whether all messages and pings have been written; replies of the protocol may wait.
     pub(crate) fn payloads_written(&self) -> bool {
-        self.written >= self.payloads_end
+        self.len <= self.trailing_pongs
     }
 
     /// Queues a message, in frames of at most `fragment_size` bytes.
@@ -132,7 +137,8 @@ impl Outgoing {
 
     /// `len` bytes have been written.
     pub(crate) fn advance(&mut self, len: usize) {
-        self.written += len as u64;
+        self.len -= len;
+        self.trailing_pongs = self.trailing_pongs.min(self.len);
         self.start += len;
         while let Some(first) = self.segments.front() {
             let first = first.as_ref().len();
@@ -144,7 +150,7 @@ impl Outgoing {
                 recycle(buffer);
             }
         }
-        self.settle_replies();
+        self.advance_runs(len);
     }
 
     /// Forgets what waits: the transport is gone.
@@ -176,7 +182,7 @@ impl Outgoing {
             };
             self.segments.push_back(Segment::Payload(payload));
         }
-        self.record((header_len + len) as u64, opcode, origin);
+        self.record(header_len + len, opcode, origin);
     }
 
     /// A buffer at the end of the queue with room for `len` bytes more.
@@ -195,30 +201,31 @@ impl Outgoing {
         }
     }
 
-    fn record(&mut self, len: u64, opcode: OpCode, origin: Origin) {
-        let start = self.queued;
-        self.queued += len;
-        if opcode != OpCode::Pong {
-            self.payloads_end = self.queued;
-        }
-        if origin != Origin::Sink {
+    fn record(&mut self, len: usize, opcode: OpCode, origin: Origin) {
+        self.len += len;
+        self.trailing_pongs = if opcode == OpCode::Pong { self.trailing_pongs + len } else { 0 };
+        let is_reply = origin != Origin::Sink;
+        if is_reply {
             self.replies_len += len;
-            match self.replies.back_mut() {
-                Some(run) if run.end == start => run.end = self.queued,
-                _ => self.replies.push_back(start..self.queued),
-            }
+        }
+        match self.runs.back_mut() {
+            Some(run) if run.is_reply == is_reply => run.len += len,
+            _ => self.runs.push_back(Run { is_reply, len }),
         }
     }
 
-    fn settle_replies(&mut self) {
-        while let Some(run) = self.replies.front_mut() {
-            let written = self.written.min(run.end).saturating_sub(run.start);
-            run.start += written;
-            self.replies_len -= written;
-            if !run.is_empty() {
+    fn advance_runs(&mut self, mut written: usize) {
+        while let Some(run) = self.runs.front_mut() {
+            let from_run = run.len.min(written);
+            run.len -= from_run;
+            written -= from_run;
+            if run.is_reply {
+                self.replies_len -= from_run;
+            }
+            if run.len > 0 {
                 break;
             }
-            self.replies.pop_front();
+            self.runs.pop_front();
         }
     }
 }

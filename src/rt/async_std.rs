@@ -16,40 +16,50 @@ use ::async_std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::stream;
 
-use super::{Incoming, Task};
+use super::{Boxed, Incoming, Runtime};
 use crate::{
     config::{Sleep, Timer},
     connection::Socket,
 };
 
-/// One for all connections.
-pub(super) fn timer() -> Arc<dyn Timer> {
-    static TIMER: OnceLock<Arc<dyn Timer>> = OnceLock::new();
-    Arc::clone(TIMER.get_or_init(|| Arc::new(AsyncStdTimer)))
+/// async-std has one global runtime, which is there in any context.
+pub(super) struct AsyncStd;
+
+impl Runtime for AsyncStd {
+    fn timer(&self) -> Arc<dyn Timer> {
+        static TIMER: OnceLock<Arc<dyn Timer>> = OnceLock::new();
+        Arc::clone(TIMER.get_or_init(|| Arc::new(AsyncStdTimer)))
+    }
+
+    fn spawn(&self, task: Boxed<'static, ()>) {
+        task::spawn(task);
+    }
+
+    fn connect<'a>(&self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Socket>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect((host, port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream.into())
+        })
+    }
+
+    fn listen<'a>(&self, addr: &'a str) -> Boxed<'a, io::Result<(SocketAddr, Incoming)>> {
+        Box::pin(async move {
+            let listener = TcpListener::bind(addr).await?;
+            let local_addr = listener.local_addr()?;
+            let incoming: Incoming = Box::pin(stream::unfold(listener, accept));
+            Ok((local_addr, incoming))
+        })
+    }
 }
 
-pub(super) fn spawn(task: Task) {
-    task::spawn(task);
-}
-
-pub(super) async fn connect(host: &str, port: u16) -> io::Result<Socket> {
-    let stream = TcpStream::connect((host, port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream.into())
-}
-
-pub(super) async fn listen(addr: &str) -> io::Result<(SocketAddr, Incoming)> {
-    let listener = TcpListener::bind(addr).await?;
-    let local_addr = listener.local_addr()?;
-    let incoming = stream::unfold(listener, |listener| async {
-        let accepted = listener.accept().await.map(|(stream, peer)| {
-            // It fails if the peer is gone already, which is the connection's to find out.
-            let _ = stream.set_nodelay(true);
-            (stream.into(), peer)
-        });
-        Some((accepted, listener))
+async fn accept(listener: TcpListener) -> Option<(io::Result<(Socket, SocketAddr)>, TcpListener)> {
+    let accepted = listener.accept().await.map(|(stream, peer)| {
+        // It fails if the peer is gone already, which is the connection's to find out.
+        let _ = stream.set_nodelay(true);
+        (stream.into(), peer)
     });
-    Ok((local_addr, Box::pin(incoming)))
+    Some((accepted, listener))
 }
 
 struct AsyncStdTimer;

@@ -4,47 +4,53 @@
 
 #[cfg(feature = "async-std")]
 mod async_std;
-#[cfg(feature = "async-std")]
-mod tcp;
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
-#[cfg(feature = "async-std")]
-pub(crate) use self::tcp::Incoming;
-use crate::config::Timer;
+use futures_core::Stream;
 
-/// A task for [`Runtime::spawn`].
-pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+use crate::{
+    config::Timer,
+    connection::Socket,
+    error::{Error, ErrorKind},
+};
 
 /// A runtime that is there.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Runtime {
-    #[cfg(feature = "async-std")]
-    AsyncStd,
+pub(crate) trait Runtime: Send + Sync {
+    /// Its clock: one for all connections.
+    fn timer(&self) -> Arc<dyn Timer>;
+
+    /// Lets it finish `task` by itself.
+    fn spawn(&self, task: Boxed<'static, ()>);
+
+    /// Looks up a host and connects to the first of its addresses that answers, with Nagle's algorithm
+    /// off.
+    fn connect<'a>(&self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Socket>>;
+
+    /// Listens on `HOST:PORT`; gives the address that it got, too.
+    fn listen<'a>(&self, addr: &'a str) -> Boxed<'a, io::Result<(SocketAddr, Incoming)>>;
 }
+
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Clients as they come.
+pub(crate) type Incoming = Pin<Box<dyn Stream<Item = io::Result<(Socket, SocketAddr)>> + Send>>;
 
 /// The runtime around the caller, if there is one.
-#[allow(clippy::unnecessary_wraps, reason = "async-std alone is there everywhere")]
-pub(crate) fn ambient() -> Option<Runtime> {
+pub(crate) fn ambient() -> Option<&'static dyn Runtime> {
+    RUNTIMES.first().copied()
+}
+
+/// The runtime around the caller, which `what` needs.
+pub(crate) fn required(what: &str) -> Result<&'static dyn Runtime, Error> {
+    ambient().ok_or_else(|| {
+        let message = format!("{what} needs a runtime: enable the feature `async-std`");
+        Error::new(ErrorKind::Unsupported, message)
+    })
+}
+
+/// Those that are there in any context.
+const RUNTIMES: &[&dyn Runtime] = &[
     #[cfg(feature = "async-std")]
-    return Some(Runtime::AsyncStd);
-    #[cfg(not(feature = "async-std"))]
-    None
-}
-
-impl Runtime {
-    pub(crate) fn timer(self) -> Arc<dyn Timer> {
-        match self {
-            #[cfg(feature = "async-std")]
-            Self::AsyncStd => async_std::timer(),
-        }
-    }
-
-    /// Lets the runtime finish `task` by itself.
-    pub(crate) fn spawn(self, task: Task) {
-        match (self, task) {
-            #[cfg(feature = "async-std")]
-            (Self::AsyncStd, task) => async_std::spawn(task),
-        }
-    }
-}
+    &async_std::AsyncStd,
+];

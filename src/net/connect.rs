@@ -1,10 +1,10 @@
 //! [`connect`] and [`Client::connect`].
 
-use super::runtime;
 use crate::{
     connection::Connection,
     error::{Error, ErrorKind},
     net::Client,
+    rt,
 };
 
 /// Connects to a WebSocket URL: [`Client::new`] and [`Client::connect`] in one.
@@ -44,7 +44,7 @@ impl Client {
     ///
     /// Those of [`connect_over`](Self::connect_over), where [`Config::connect_timeout`] covers name
     /// look-up, TCP and the handshake together; [`ErrorKind::Io`] if the host is not found or does not
-    /// answer; [`ErrorKind::Unsupported`] for `wss://`, and where there is no runtime.
+    /// answer; [`ErrorKind::Unsupported`] for `wss://`, and without the feature of a runtime.
     ///
     /// [`Config::connect_timeout`]: crate::Config::connect_timeout
     ///
@@ -69,7 +69,7 @@ impl Client {
                 "wss:// needs TLS, which is not built in: make a TLS stream and use `connect_over`",
             ));
         }
-        let runtime = runtime()?;
+        let runtime = rt::required("connect")?;
         let (host, port) = (self.url.host(), self.url.port());
         self.in_time(async {
             let socket = runtime.connect(host, port).await.map_err(|error| {

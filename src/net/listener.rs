@@ -13,21 +13,21 @@ use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
 use http::Request;
 
-use super::runtime;
 use crate::{
     config::{Config, Sleep},
     connection::Connection,
     error::{Error, ErrorKind},
     handshake::{Accept, Refusal},
     net::Acceptor,
-    rt::{Incoming, Runtime},
+    rt::{self, Incoming, Runtime},
 };
 
 /// Listens for WebSocket connections on a TCP address: `HOST:PORT`, where port 0 picks a free one.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Io`] if the address cannot be had; [`ErrorKind::Unsupported`] where there is no runtime.
+/// [`ErrorKind::Io`] if the address cannot be had; [`ErrorKind::Unsupported`] without the
+/// feature of a runtime.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ use crate::{
 /// # Ok::<_, wsweave::Error>(()) }).unwrap();
 /// ```
 pub async fn listen(addr: impl ToString) -> Result<Listener, Error> {
-    let (runtime, addr) = (runtime()?, addr.to_string());
+    let (runtime, addr) = (rt::required("listen")?, addr.to_string());
     let (local_addr, incoming) = runtime.listen(&addr).await.map_err(|error| {
         Error::with_source(ErrorKind::Io, format!("cannot listen on {addr}"), error)
     })?;
@@ -83,7 +83,7 @@ pub struct Listener {
     accepting: Accepting,
     handshakes: FuturesUnordered<Handshake>,
     acceptor: Acceptor,
-    runtime: Runtime,
+    runtime: &'static dyn Runtime,
 }
 
 type Handshake = Pin<Box<dyn Future<Output = (SocketAddr, Result<Connection, Error>)> + Send>>;
