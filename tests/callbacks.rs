@@ -1,0 +1,503 @@
+//! The `callbacks()` registry: its order, registering and cancelling at any time, its end.
+
+mod hooked;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU32, Ordering::SeqCst},
+        mpsc,
+    },
+    thread,
+};
+
+use futures::{FutureExt, SinkExt, StreamExt, executor::block_on};
+use futures_test::{assert_stream_done, assert_stream_next};
+use hooked::{close_by_peer, drive, next, run_both, send};
+use wsweave::{
+    Callbacks, CloseCode, Config, Connection, ConnectionExt, Duplex, ErrorKind, Message, Peer, Role,
+};
+
+/// What happened, in order; `Send`, as callbacks have to be.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn add(&self, line: impl ToString) {
+        self.0.lock().unwrap().push(line.to_string());
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// A callback that adds one line.
+    fn line(&self, line: &str) -> impl FnMut(&mut Peer<'_>, &Message) + Send + 'static {
+        let (log, line) = (self.clone(), line.to_owned());
+        move |_, _| log.add(&line)
+    }
+}
+
+/// Lets `conn` handle one message.
+fn pass<C: Duplex>(conn: &mut C, peer: &mut impl Duplex) {
+    send(peer, "a message");
+    next(conn);
+}
+
+#[test]
+fn next_callbacks_run_before_each_callbacks_in_order_of_registration() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    callbacks.on_each(log.line("each 1"));
+    callbacks.on_next(log.line("next 1"));
+    callbacks.on_each(log.line("each 2"));
+    callbacks.on_next(log.line("next 2"));
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["next 1", "next 2", "each 1", "each 2"]);
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["each 1", "each 2"]);
+}
+
+#[test]
+fn they_run_in_their_layer() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.on_each(log.line("below")).callbacks();
+    let mut us = us.on_each(log.line("above"));
+    callbacks.on_each(log.line("callback"));
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["below", "callback", "above"]);
+}
+
+#[test]
+fn control_frames_are_no_messages() {
+    let (us, mut peer) = Connection::pair();
+    let (mut us, callbacks) = us.callbacks();
+    callbacks.on_each(|_, _| -> () { unreachable!() });
+    callbacks.on_next(|_, _| -> () { unreachable!() });
+    peer.ping("").unwrap();
+    peer.flush().now_or_never().unwrap().unwrap();
+    drive(&mut us);
+    drive(&mut peer);
+    close_by_peer(us, peer);
+}
+
+#[test]
+fn what_is_registered_during_a_message_starts_with_the_following_one() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    let (logged, registry) = (log.clone(), callbacks.clone());
+    callbacks.on_next(move |_, _| {
+        registry.on_next(logged.line("next in next"));
+        registry.on_each(logged.line("each in next"));
+    });
+    let (logged, registry) = (log.clone(), callbacks.clone());
+    let mut done = false;
+    callbacks.on_each(move |_, _| {
+        if !std::mem::replace(&mut done, true) {
+            registry.on_next(logged.line("next in each"));
+            registry.on_each(logged.line("each in each"));
+        }
+    });
+    pass(&mut us, &mut peer);
+    assert!(log.take().is_empty());
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["next in next", "next in each", "each in next", "each in each"]);
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["each in next", "each in each"]);
+}
+
+#[test]
+fn peer_lends_the_registry() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let us = us.on_next(|peer, _| assert!(peer.callbacks().is_none(), "below the registry"));
+    let (us, callbacks) = us.callbacks();
+    let logged = log.clone();
+    callbacks.on_next(move |peer, _| {
+        peer.callbacks().unwrap().on_next(logged.line("from a callback"));
+    });
+    let logged = log.clone();
+    let mut us = us.on_next(move |peer, _| {
+        peer.callbacks().unwrap().on_next(logged.line("from a hook above"));
+    });
+    pass(&mut us, &mut peer);
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["from a callback", "from a hook above"]);
+}
+
+#[test]
+fn cancelling_takes_effect_at_once_and_is_idempotent() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    let later = Arc::new(Mutex::new(Vec::new()));
+    let to_cancel = Arc::clone(&later);
+    callbacks.on_next(move |_, _| {
+        for registration in to_cancel.lock().unwrap().drain(..) {
+            let registration: wsweave::Registration = registration;
+            registration.cancel();
+            registration.cancel();
+        }
+    });
+    let cancelled = [
+        callbacks.on_next(log.line("cancelled next")),
+        callbacks.on_each(log.line("cancelled each")),
+    ];
+    callbacks.on_each(log.line("stays"));
+    later.lock().unwrap().extend(cancelled);
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["stays"]);
+}
+
+#[test]
+fn each_registration_is_its_own() {
+    let (us, mut peer) = Connection::pair();
+    let (mut us, callbacks) = us.callbacks();
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    fn count(_: &mut Peer<'_>, _: &Message) {
+        CALLS.fetch_add(1, SeqCst);
+    }
+    let first = callbacks.on_each(count);
+    callbacks.on_each(count);
+    first.cancel();
+    first.cancel();
+    pass(&mut us, &mut peer);
+    assert_eq!(CALLS.load(SeqCst), 1);
+}
+
+#[test]
+fn unhook_takes_off_the_callback_that_calls_it() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    let logged = log.clone();
+    callbacks.on_each(move |peer, _| {
+        logged.add("once");
+        peer.unhook();
+    });
+    callbacks.on_each(log.line("stays"));
+    pass(&mut us, &mut peer);
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["once", "stays", "stays"]);
+}
+
+#[test]
+fn a_callback_can_cancel_itself_and_register_itself_again() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    fn again(callbacks: &Callbacks, log: Log) {
+        let own = Arc::new(Mutex::new(None::<wsweave::Registration>));
+        let cancel = Arc::clone(&own);
+        let registration = callbacks.on_each(move |peer, _| {
+            log.add("called");
+            cancel.lock().unwrap().take().unwrap().cancel();
+            again(&peer.callbacks().unwrap(), log.clone());
+        });
+        *own.lock().unwrap() = Some(registration);
+    }
+    again(&callbacks, log.clone());
+    for _ in 0..3 {
+        pass(&mut us, &mut peer);
+        assert_eq!(log.take(), ["called"]);
+    }
+}
+
+#[test]
+fn dropping_a_registration_cancels_nothing() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    drop(callbacks.on_each(log.line("still there")));
+    drop(callbacks);
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["still there"]);
+}
+
+#[test]
+fn a_cancelled_callback_is_dropped_at_once_and_may_use_the_registry_in_its_drop() {
+    struct CancelOnDrop(wsweave::Registration, Callbacks, Log);
+    impl Drop for CancelOnDrop {
+        fn drop(&mut self) {
+            self.0.cancel();
+            self.1.on_each(self.2.line("registered in a drop"));
+        }
+    }
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    let other = callbacks.on_each(log.line("other"));
+    let guard = CancelOnDrop(other, callbacks.clone(), log.clone());
+    let registration = callbacks.on_each(move |_, _| {
+        let _held = &guard;
+    });
+    registration.cancel();
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["registered in a drop"]);
+}
+
+#[test]
+fn a_callback_cancelled_while_it_runs_is_dropped_after_its_call() {
+    let (us, mut peer) = Connection::pair();
+    let (mut us, callbacks) = us.callbacks();
+    let alive = Arc::new(());
+    let watched = Arc::downgrade(&alive);
+    let own = Arc::new(Mutex::new(None::<wsweave::Registration>));
+    let (cancel, watch) = (Arc::clone(&own), watched.clone());
+    let registration = callbacks.on_each(move |_, _| {
+        cancel.lock().unwrap().take().unwrap().cancel();
+        assert!(watch.upgrade().is_some() && Arc::strong_count(&alive) >= 1);
+    });
+    *own.lock().unwrap() = Some(registration);
+    pass(&mut us, &mut peer);
+    assert!(watched.upgrade().is_none());
+}
+
+#[test]
+fn other_threads_register_and_cancel_while_a_callback_runs() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    let (running, is_running) = mpsc::channel();
+    let (proceed, may_proceed) = mpsc::channel();
+    let first = callbacks.on_each(move |_, _| {
+        running.send(()).unwrap();
+        may_proceed.recv().unwrap();
+    });
+    let (registry, logged) = (callbacks.clone(), log.clone());
+    let other = thread::spawn(move || {
+        is_running.recv().unwrap();
+        registry.on_each(logged.line("from a thread"));
+        first.cancel(); // does not wait for the running call
+        proceed.send(()).unwrap();
+    });
+    pass(&mut us, &mut peer);
+    other.join().unwrap();
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["from a thread"]);
+}
+
+#[test]
+fn an_err_fails_the_connection_and_the_remaining_callbacks_run() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    callbacks.on_next(|_, _| Err("no"));
+    callbacks.on_each(log.line("still runs"));
+    let logged = log.clone();
+    callbacks.on_error(move |error| logged.add(error));
+    let logged = log.clone();
+    callbacks.on_finish(move |finish| logged.add(finish.code));
+    send(&mut peer, "1");
+    let (ours, theirs) = run_both(us, peer);
+    assert_eq!(log.take(), ["still runs", "a hook failed: no", "1011"]);
+    assert_eq!(ours.error.unwrap().kind(), ErrorKind::Hook);
+    assert_eq!(theirs.code, CloseCode::INTERNAL_ERROR);
+}
+
+#[test]
+fn the_connection_can_be_closed_in_a_callback_and_the_rest_still_run() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    callbacks.on_next(|peer, _| peer.close_with(4000, "enough"));
+    callbacks.on_each(log.line("each"));
+    send(&mut peer, "1");
+    send(&mut peer, "2");
+    let (ours, theirs) = run_both(us, peer);
+    assert_eq!(log.take(), ["each", "each"]);
+    assert!(ours.clean && theirs.code == 4000);
+}
+
+#[test]
+fn after_a_panic_the_registry_is_usable() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    callbacks.on_each(|_, _| -> () { panic!("callback") });
+    callbacks.on_each(log.line("after it"));
+    send(&mut peer, "1");
+    catch_unwind(AssertUnwindSafe(|| us.next().now_or_never())).unwrap_err();
+    callbacks.on_next(log.line("registered later"));
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["registered later", "after it"]);
+    let logged = log.clone();
+    callbacks.on_finish(move |finish| logged.add(finish.code));
+    drop(us);
+    assert_eq!(log.take(), ["1011"]);
+}
+
+#[test]
+fn error_callbacks_run_before_finish_callbacks() {
+    let unmasked = b"\x81\x00".as_slice();
+    let io = futures::io::Cursor::new(Vec::new());
+    let us = Connection::from_partially_read(io, unmasked, Role::Server, Config::default());
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    let logged = log.clone();
+    callbacks.on_finish(move |finish| logged.add(format!("finish {}", finish.code)));
+    let logged = log.clone();
+    callbacks.on_error(move |error| logged.add(format!("error {:?}", error.kind())));
+    block_on(us.run());
+    assert_eq!(log.take(), ["error Protocol", "finish 1002"]);
+}
+
+#[test]
+fn finish_callbacks_run_once_after_all_messages() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    for line in ["1", "2"] {
+        let logged = log.clone();
+        callbacks.on_finish(move |finish| logged.add(format!("finish {line} {}", finish.code)));
+    }
+    callbacks.on_each(log.line("message"));
+    send(&mut peer, "1");
+    close_by_peer(us, peer);
+    assert_eq!(log.take(), ["message", "finish 1 1000", "finish 2 1000"]);
+}
+
+#[test]
+fn finish_callbacks_run_in_the_drop() {
+    let (us, _peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    let logged = log.clone();
+    callbacks.on_finish(move |finish| logged.add(finish));
+    let logged = log.clone();
+    drop(us.on_finish(move |_| logged.add("above")));
+    assert_eq!(log.take(), ["above", "closed by us with code 1001, unclean"]);
+}
+
+#[test]
+fn a_finish_callback_that_cancels_itself_leaves_the_others() {
+    let (us, _peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    let own = Arc::new(Mutex::new(None::<wsweave::Registration>));
+    let cancel = Arc::clone(&own);
+    let first = callbacks.on_finish(move |_| cancel.lock().unwrap().take().unwrap().cancel());
+    *own.lock().unwrap() = Some(first);
+    let logged = log.clone();
+    callbacks.on_finish(move |_| logged.add("second"));
+    drop(us);
+    assert_eq!(log.take(), ["second"]);
+}
+
+#[test]
+fn a_finish_callback_that_panics_leaves_the_others() {
+    let (us, peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    callbacks.on_finish(|_| panic!("callback"));
+    let logged = log.clone();
+    callbacks.on_finish(move |_| logged.add("second"));
+    catch_unwind(AssertUnwindSafe(|| close_by_peer(us, peer))).unwrap_err();
+    assert_eq!(log.take(), ["second"]);
+}
+
+#[test]
+fn sending_in_a_finish_callback_replays_nothing() {
+    let (mut us, peer) = Connection::pair();
+    let log = Log::default();
+    let handle = us.handle();
+    let (us, callbacks) = us.callbacks();
+    let logged = log.clone();
+    callbacks.on_finish(move |_| {
+        logged.add("finish");
+        assert!(handle.try_send("too late").is_err());
+    });
+    close_by_peer(us, peer);
+    assert_eq!(log.take(), ["finish"]);
+}
+
+#[test]
+fn after_the_end_on_finish_runs_at_once_and_the_rest_is_inert() {
+    let (us, peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    close_by_peer(us, peer);
+    let logged = log.clone();
+    let registration = callbacks.on_finish(move |finish| logged.add(finish.code));
+    assert_eq!(log.take(), ["1000"]);
+    registration.cancel();
+
+    let held = Arc::new(());
+    let inert = Arc::clone(&held);
+    callbacks.on_each(move |_, _| drop(Arc::clone(&inert))).cancel();
+    let inert = Arc::clone(&held);
+    callbacks.on_next(move |_, _| drop(inert));
+    let inert = Arc::clone(&held);
+    callbacks.on_error(move |_| drop(inert));
+    assert_eq!(Arc::strong_count(&held), 1, "what can never run is not kept");
+}
+
+#[test]
+fn a_finish_callback_registered_in_a_finish_callback_runs() {
+    let (us, _peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    let (logged, registry) = (log.clone(), callbacks.clone());
+    callbacks.on_finish(move |_| {
+        logged.add("outer");
+        registry.on_finish(move |_| logged.add("inner"));
+    });
+    drop(us);
+    assert_eq!(log.take(), ["outer", "inner"]);
+}
+
+#[test]
+fn a_registry_made_after_the_end_has_ended() {
+    let (mut us, mut peer) = Connection::pair();
+    block_on(async { futures::join!(us.next(), peer.close()) }).1.unwrap();
+    let (mut us, callbacks) = us.callbacks();
+    let log = Log::default();
+    let logged = log.clone();
+    callbacks.on_finish(move |finish| logged.add(finish.code));
+    assert_eq!(log.take(), ["1000"]);
+    assert_stream_done!(us);
+}
+
+#[test]
+fn the_end_drops_all_callbacks_even_in_a_cycle() {
+    let (us, peer) = Connection::pair();
+    let (us, callbacks) = us.callbacks();
+    let watched: Vec<Weak<()>> = {
+        let held = Arc::new(());
+        let weak = Arc::downgrade(&held);
+        let own = (callbacks.clone(), held);
+        callbacks.on_each(move |_, _| drop(own.clone()));
+        vec![weak]
+    };
+    assert!(watched[0].upgrade().is_some());
+    close_by_peer(us, peer);
+    assert!(watched[0].upgrade().is_none());
+}
+
+#[test]
+fn neither_registry_nor_registration_keeps_the_connection_alive() {
+    let (us, peer) = Connection::pair();
+    let (us, callbacks) = us.callbacks();
+    let registration = callbacks.on_each(|_, _| ());
+    drop(us);
+    assert_eq!(block_on(peer.run()).code, CloseCode::GOING_AWAY);
+    registration.cancel();
+    drop(callbacks);
+}
+
+#[test]
+fn messages_reach_the_stream_behind_the_callbacks() {
+    let (us, mut peer) = Connection::pair();
+    let (us, callbacks) = us.callbacks();
+    callbacks.on_each(|peer, _| peer.send("callback"));
+    let (mut sink, mut stream) = us.split();
+    send(&mut peer, "1");
+    assert_stream_next!(stream, "1".into());
+    sink.send("2".into()).now_or_never().unwrap().unwrap();
+    assert_stream_next!(peer, "callback".into());
+    assert_stream_next!(peer, "2".into());
+}
