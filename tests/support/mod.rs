@@ -1,0 +1,22 @@
+//! What the tests share: a scripted transport, a clock that the test moves, frames, and tasks that
+//! are polled by hand.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod clock;
+mod frames;
+mod pool;
+mod rig;
+mod task;
+mod wire;
+
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use self::{
+    clock::ManualClock,
+    frames::{Frame, parse},
+    pool::{Pool, within},
+    rig::{BOTH, Rig, quiet},
+    task::Task,
+    wire::{Op, Script, Wire},
+};
