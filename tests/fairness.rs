@@ -1,0 +1,132 @@
+//! Fairness: a flood starves neither the writes nor the executor.
+
+mod support;
+
+use std::cell::Cell;
+
+use wsweave::{Config, ConnectionExt, Duplex, Role};
+
+use crate::support::{BOTH, Frame, Op, Rig};
+
+/// Polls once, under a flood; asserts that the task yielded and will be polled again.
+fn assert_yields<C: Duplex + Unpin>(rig: &mut Rig<C>) {
+    let wakes = rig.task.wakes();
+    assert!(rig.next().is_pending());
+    assert!(rig.task.wakes() > wakes, "it wakes itself, for nobody else will");
+}
+
+/// The start of a frame that never ends, as the peer of `role` sends it.
+fn endless_frame(role: Role) -> Vec<u8> {
+    let key = (role == Role::Server).then_some([1, 2, 3, 4]);
+    Frame::binary("").keyed(key).header(1 << 40)
+}
+
+fn limitless() -> Config {
+    Config::default().max_message_size(1 << 50).max_frame_size(1 << 50).max_fragments(usize::MAX)
+}
+
+#[test]
+fn a_poll_reads_at_most_a_mebibyte() {
+    for role in BOTH {
+        let piece = 16 << 10;
+        let mut rig = Rig::with(role, limitless());
+        rig.wire.give(endless_frame(role));
+        rig.wire.flood([7], piece);
+        for _ in 0..3 {
+            let before = rig.wire.bytes_read();
+            assert_yields(&mut rig);
+            let read = rig.wire.bytes_read() - before;
+            assert!(read <= (1 << 20) + piece, "{read} bytes in one poll");
+        }
+    }
+}
+
+#[test]
+fn a_poll_reads_at_most_128_times() {
+    for role in BOTH {
+        let mut rig = Rig::with(role, limitless());
+        rig.wire.give(endless_frame(role));
+        rig.wire.flood([7], 1);
+        for _ in 0..3 {
+            let before = rig.wire.reads();
+            assert_yields(&mut rig);
+            let reads = rig.wire.reads() - before;
+            assert!(reads <= 128, "{reads} reads in one poll");
+        }
+    }
+}
+
+#[test]
+fn a_poll_handles_at_most_a_thousand_frames_without_a_message() {
+    let floods = [
+        vec![Frame::pong(""); 10_000],
+        vec![Frame::ping(""); 10_000],
+        [vec![Frame::text("").unfinished()], vec![Frame::continuation("").unfinished(); 9_999]]
+            .concat(),
+    ];
+    for role in BOTH {
+        for flood in &floods {
+            let mut rig = Rig::with(role, limitless());
+            rig.receive(flood.clone());
+            for yields in 0..9 {
+                let wakes = rig.task.wakes();
+                assert!(rig.next().is_pending());
+                assert!(rig.task.wakes() > wakes, "only {yields} yields for 10,000 frames");
+            }
+            assert_eq!(rig.settle(), []);
+        }
+    }
+}
+
+#[test]
+fn hooks_on_pings_do_not_lift_the_bound() {
+    for role in BOTH {
+        let seen = Cell::new(0);
+        let mut rig = Rig::new(role).weave(|conn| conn.on_ping(|_, _| seen.set(seen.get() + 1)));
+        rig.wire.flood(Frame::ping("").to(role), 8_192);
+        for _ in 0..3 {
+            seen.set(0);
+            assert_yields(&mut rig);
+            assert!(seen.get() <= 1_000, "{} pings in one poll", seen.get());
+        }
+    }
+}
+
+#[test]
+fn a_yield_flushes_first() {
+    for role in BOTH {
+        let mut rig = Rig::with(role, limitless());
+        rig.wire.give(endless_frame(role));
+        rig.wire.flood([7], 1 << 20);
+        rig.feed("not starved");
+        assert_yields(&mut rig);
+        assert_eq!(rig.sent(), [Frame::text("not starved")]);
+        let ops = rig.wire.state().ops.clone();
+        assert!(ops.contains(&Op::Flush));
+    }
+}
+
+#[test]
+fn the_yield_is_not_an_end() {
+    for role in BOTH {
+        let mut rig = Rig::with(role, limitless());
+        let frame = Frame::binary(vec![7; 5 << 20]);
+        rig.wire.give_in_pieces(&rig.encode([frame]), 10_000);
+        assert_eq!(rig.settle(), [vec![7; 5 << 20].into()]);
+    }
+}
+
+#[test]
+fn a_close_gets_through_a_flood() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        rig.wire.flood(Frame::text("x").to(role), 8_192);
+        assert!(rig.task.close(&mut rig.conn).is_pending());
+        assert_eq!(rig.sent(), [Frame::close(1000, "")]);
+        for _ in 0..3 {
+            assert!(rig.task.close(&mut rig.conn).is_pending(), "each poll comes to its end");
+        }
+        rig.clock.advance_secs(10);
+        assert!(rig.task.close(&mut rig.conn).is_ready(), "the timeout holds under a flood");
+    }
+}

@@ -1,0 +1,56 @@
+//! An allocator that counts, thread by thread, so that tests which run beside each other do not mix.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+/// Counts what this thread holds.
+pub(crate) struct Counting;
+
+thread_local! {
+    static HELD: Cell<usize> = const { Cell::new(NOTHING) };
+    static PEAK: Cell<usize> = const { Cell::new(NOTHING) };
+}
+
+/// The most bytes that this thread held while it ran `work`, above what it held before.
+pub(crate) fn peak_of(work: impl FnOnce()) -> usize {
+    let before = HELD.get();
+    PEAK.set(before);
+    work();
+    PEAK.get() - before
+}
+
+fn count(allocated: usize, freed: usize) {
+    // A thread that ends has given up its counters and still frees.
+    let _ = HELD.try_with(|held| {
+        held.set(held.get() + allocated - freed);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.get())));
+    });
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing, for the
+// counters are initialised by constants and have no destructor.
+#[allow(unsafe_code, reason = "there is no other way to see what is allocated")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(0, layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// In the middle, for a thread may free what another one has allocated.
+const NOTHING: usize = usize::MAX / 2;
