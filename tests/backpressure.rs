@@ -5,7 +5,7 @@ mod support;
 use std::{cell::Cell, task::Poll, time::Duration};
 
 use futures::SinkExt;
-use wsweave::{Bytes, Config, ErrorKind, Initiator};
+use wsweave::{Bytes, Config, ErrorKind, Initiator, Message};
 
 use crate::support::{BOTH, Frame, Rig};
 
@@ -18,10 +18,10 @@ fn rig(role: wsweave::Role, size: usize) -> Rig {
 fn fill(rig: &mut Rig, size: usize) -> usize {
     for fed in 0..10_000 {
         match rig.task.ready(&mut rig.conn) {
-            Poll::Ready(result) => result.unwrap(),
+            Poll::Ready(result) => result.expect("an open connection"),
             Poll::Pending => return fed,
         }
-        rig.conn.start_send_unpin(vec![1; size].into()).unwrap();
+        rig.conn.start_send_unpin(vec![1; size].into()).expect("there is room");
     }
     panic!("the sink takes messages without end");
 }
@@ -96,7 +96,7 @@ fn flushing_reads_neither_too_much_nor_loses_what_it_read() {
             assert!(rig.task.flush(&mut rig.conn).is_pending());
         }
         assert!(rig.wire.unread() > 500_000, "a flush buffers no megabyte for a later reader");
-        let texts = rig.settle().into_iter().filter(|message| message.is_text());
+        let texts = rig.settle().into_iter().filter(Message::is_text);
         let expected = (0..1_000).map(|n| n.to_string().into());
         assert!(texts.eq(expected));
     }

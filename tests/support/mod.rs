@@ -9,6 +9,7 @@ mod frames;
 mod pool;
 mod rig;
 mod task;
+mod tcp;
 mod wire;
 
 #[allow(unused_imports, reason = "as above")]
@@ -18,5 +19,6 @@ pub(crate) use self::{
     pool::{Pool, within},
     rig::{BOTH, Rig, quiet},
     task::Task,
+    tcp::tcp_pair,
     wire::{Op, Script, Wire},
 };
