@@ -196,8 +196,7 @@ fn lingering_finishes_what_was_queued_and_waits_for_the_peer() {
             parse(&state.written).0.last().is_some_and(|frame| frame.close_code() == Some(1001))
         });
         assert!(!wire.is_dropped());
-        let order =
-            [Frame::binary(vec![7; 300_000]), Frame::text("last"), Frame::close(1001, "")];
+        let order = [Frame::binary(vec![7; 300_000]), Frame::text("last"), Frame::close(1001, "")];
         assert_eq!(frames_on(&wire, role), order);
 
         wire.give([Frame::text("ignored").to(role), Frame::close(1001, "").to(role)].concat());

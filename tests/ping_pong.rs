@@ -123,8 +123,7 @@ fn events_show_control_frames_in_order() {
             Frame::continuation(""),
         ]);
         let mut seen = Vec::new();
-        while let Poll::Ready(Some(event)) =
-            Pin::new(&mut rig.conn).poll_event(&mut rig.task.cx())
+        while let Poll::Ready(Some(event)) = Pin::new(&mut rig.conn).poll_event(&mut rig.task.cx())
         {
             seen.push(match event {
                 Event::Message(message) => ("message", message.into_bytes()),

@@ -236,11 +236,9 @@ fn over_tcp_two_waiting_halves_are_hardly_polled() {
         let [client, server] = tcp_pair(Config::default()).await;
         let (mut sink, mut stream) = client.split();
         let polls = Arc::new(AtomicUsize::new(0));
-        let reader = spawn(counted(polls.clone(), async move {
-            while stream.next().await.is_some() {}
-        }));
-        let closer =
-            spawn(counted(polls.clone(), async move { sink.close().await }));
+        let reader =
+            spawn(counted(polls.clone(), async move { while stream.next().await.is_some() {} }));
+        let closer = spawn(counted(polls.clone(), async move { sink.close().await }));
         async_std::task::sleep(Duration::from_millis(200)).await;
         let idle = polls.load(Ordering::Relaxed);
         assert!(idle < 10, "{idle} polls while nothing happened");

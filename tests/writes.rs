@@ -32,8 +32,8 @@ fn fed_messages_go_out_in_one_write_when_reading_would_block() {
 #[test]
 fn answers_of_hooks_go_out_in_one_write_when_reading_would_block() {
     for role in BOTH {
-        let mut rig = Rig::new(role)
-            .weave(|conn| conn.on_each(|peer, message| peer.send(message.clone())));
+        let mut rig =
+            Rig::new(role).weave(|conn| conn.on_each(|peer, message| peer.send(message.clone())));
         rig.receive((0..200).map(|n| Frame::text(format!("message {n}"))));
         assert_eq!(rig.settle().len(), 200);
         assert_eq!(rig.wire.writes(), 1);
@@ -46,8 +46,8 @@ fn answers_of_hooks_go_out_in_one_write_when_reading_would_block() {
 #[test]
 fn pongs_and_answers_share_a_write() {
     for role in BOTH {
-        let mut rig = Rig::new(role)
-            .weave(|conn| conn.on_each(|peer, message| peer.send(message.clone())));
+        let mut rig =
+            Rig::new(role).weave(|conn| conn.on_each(|peer, message| peer.send(message.clone())));
         rig.receive([Frame::ping("a"), Frame::text("b"), Frame::ping("c"), Frame::text("d")]);
         rig.settle();
         assert_eq!(rig.wire.writes(), 1);
@@ -95,8 +95,8 @@ fn the_16_reads_count_from_when_it_was_queued() {
 #[test]
 fn one_message_a_read_is_never_one_write_a_message() {
     for role in BOTH {
-        let mut rig = Rig::new(role)
-            .weave(|conn| conn.on_each(|peer, message| peer.send(message.clone())));
+        let mut rig =
+            Rig::new(role).weave(|conn| conn.on_each(|peer, message| peer.send(message.clone())));
         for _ in 0..1_000 {
             rig.receive([Frame::text("ping-pong")]);
         }

@@ -94,9 +94,7 @@ impl Frame {
     pub(crate) fn header(&self, length: u64) -> Vec<u8> {
         match length {
             0..=125 => self.header_with(u8::try_from(length).unwrap(), &[]),
-            126..=0xffff => {
-                self.header_with(126, &u16::try_from(length).unwrap().to_be_bytes())
-            }
+            126..=0xffff => self.header_with(126, &u16::try_from(length).unwrap().to_be_bytes()),
             _ => self.header_with(127, &length.to_be_bytes()),
         }
     }

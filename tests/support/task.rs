@@ -65,7 +65,10 @@ impl Task {
     }
 
     /// Polls as an executor does: again whenever the task was woken, until it waits for another.
-    pub(crate) fn until_stalled<T>(&self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    pub(crate) fn until_stalled<T>(
+        &self,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
         for _ in 0..MANY {
             let wakes = self.wakes();
             let polled = poll(&mut self.cx());
