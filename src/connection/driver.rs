@@ -132,14 +132,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Waits for room for a message.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.core.outgoing.len() < self.core.config.outbox_size.min(WRITE_MARK) {
-            return Poll::Ready(self.core.send_error().map_or(Ok(()), Err));
-        }
-        self.try_write(cx);
-        self.poll_until(Half::Sink, cx, |driver| match driver.core.send_error() {
+        let done = |driver: &Self| match driver.core.send_error() {
             Some(error) => Some(Err(error)),
             None => (driver.core.outgoing.len() < driver.core.config.outbox_size).then_some(Ok(())),
-        })
+        };
+        if self.turn.is_full(self.core.outgoing.len()) {
+            self.try_write(cx);
+        }
+        match done(self) {
+            Some(result) => Poll::Ready(result),
+            None => self.poll_until(Half::Sink, cx, done),
+        }
     }
 
     /// Writes all messages and pings that were queued.
@@ -299,6 +302,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Reading waits: everything that is queued goes out, and what follows from that is done.
     fn write_and_wait(&mut self, half: Half, reading: Reading, cx: &mut Context<'_>) -> Step {
         let written = self.poll_write_with_outbox(half, cx);
+        if self.core.closing().finish().is_some() {
+            // The write failed.
+            return Step::Progress;
+        }
         if written.is_ready() && self.poll_shut(cx).is_ready() {
             return Step::Progress;
         }
@@ -400,7 +407,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return self.turn.yield_now(cx);
             }
             match self.poll_write_once(cx) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.turn.write_blocked(self.core.outgoing.len());
+                    return Poll::Pending;
+                }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
                     self.turn.frame();
                 }

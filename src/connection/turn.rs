@@ -11,6 +11,8 @@ pub(super) struct Turn {
     frames: u32,
     /// Reads since something was queued.
     reads_since_write: u32,
+    /// How much has to be queued for a write to be tried again after one that would block.
+    retry_at: usize,
 }
 
 impl Turn {
@@ -27,6 +29,19 @@ impl Turn {
     pub(super) fn wrote(&mut self, len: usize) {
         self.bytes += len;
         self.reads_since_write = 0;
+        self.retry_at = 0;
+    }
+
+    /// A write would block, with `queued` bytes left. To try again for each message would cost a
+    /// system call each.
+    pub(super) fn write_blocked(&mut self, queued: usize) {
+        self.reads_since_write = 0;
+        self.retry_at = queued + WRITE_MARK;
+    }
+
+    /// Tells whether so much is queued that it is written without waiting for reading to block.
+    pub(super) fn is_full(&self, queued: usize) -> bool {
+        queued >= WRITE_MARK.max(self.retry_at)
     }
 
     /// Tells whether what is queued has waited long enough for reading to block.
@@ -34,7 +49,7 @@ impl Turn {
         if queued == 0 {
             self.reads_since_write = 0;
         }
-        self.reads_since_write >= MAX_READS_BEFORE_WRITE || queued >= WRITE_MARK
+        self.reads_since_write >= MAX_READS_BEFORE_WRITE || self.is_full(queued)
     }
 
     pub(super) fn is_over(&self) -> bool {
