@@ -103,7 +103,7 @@ fn a_body_that_does_not_come_is_not_waited_for_long() {
 #[test]
 fn a_refusal_in_http_1_0_is_a_refusal() {
     let response = refused(connect(&client(), |_| {
-        "HTTP/1.0 502 Bad Gateway\r\nContent-Length: 4\r\n\r\ngone".to_owned()
+        "\r\nHTTP/1.0 502 Bad Gateway\r\nContent-Length: 4\r\n\r\ngone".to_owned()
     }));
     assert_eq!(response.status(), 502);
     assert_eq!(response.version(), wsweave::http::Version::HTTP_10);

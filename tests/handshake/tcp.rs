@@ -1,12 +1,12 @@
 //! `connect` and `listen` over loopback TCP.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, net::Shutdown, pin::pin, time::Duration};
 
 use async_std::{
     future::timeout,
     io::{ReadExt, WriteExt},
     net::{TcpListener, TcpStream},
-    task::block_on,
+    task::{block_on, sleep},
 };
 use futures::{
     StreamExt,
@@ -80,6 +80,21 @@ fn handshakes_that_fail_do_not_stop_the_listener() {
 }
 
 #[test]
+fn a_handshake_that_fails_does_not_hold_back_one_that_is_ready() {
+    block_on(async {
+        let mut listener = listen("127.0.0.1:0").await.unwrap();
+        let mut wrong = TcpStream::connect(listener.local_addr()).await.unwrap();
+        wrong.write_all(b"hello\n\n").await.unwrap();
+        wrong.shutdown(Shutdown::Write).unwrap();
+        let mut right = TcpStream::connect(listener.local_addr()).await.unwrap();
+        right.write_all(REQUEST.as_bytes()).await.unwrap();
+        // Nothing more happens that could wake the listener.
+        let too_late = sleep(Duration::from_secs(10));
+        assert!(matches!(select(pin!(too_late), listener.next()).await, Either::Right(_)));
+    });
+}
+
+#[test]
 fn a_refusal_arrives_although_more_was_sent_than_was_read() {
     block_on(async {
         let mut listener = listen("127.0.0.1:0").await.unwrap();
@@ -144,7 +159,8 @@ fn closing_a_socket_ends_its_sending_side_and_not_the_other() {
         let (mut peer, _) = listener.accept().await.unwrap();
         let mut socket = Socket::from(stream);
         futures::AsyncWriteExt::close(&mut socket).await.unwrap();
-        assert_eq!(peer.read(&mut [0]).await.unwrap(), 0);
+        let end = timeout(Duration::from_secs(10), peer.read(&mut [0])).await;
+        assert_eq!(end.unwrap().unwrap(), 0);
         peer.write_all(b"x").await.unwrap();
         assert_eq!(futures::AsyncReadExt::read(&mut socket, &mut [0]).await.unwrap(), 1);
         futures::AsyncWriteExt::close(&mut socket).await.unwrap();
