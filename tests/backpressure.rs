@@ -111,7 +111,7 @@ fn answers_of_hooks_stop_the_reading_beyond_the_mark() {
             rig.receive([Frame::text("more")]);
         }
         let mut answered = 0;
-        while let Poll::Ready(Some(_)) = rig.next() {
+        while rig.message().is_some() {
             rig.peer().send(vec![1; 1_000]);
             answered += 1;
         }
@@ -121,7 +121,7 @@ fn answers_of_hooks_stop_the_reading_beyond_the_mark() {
         let wakes = rig.task.wakes();
         rig.wire.unblock_writes();
         assert!(rig.task.wakes() > wakes, "progress of the writes wakes the reader");
-        while let Poll::Ready(Some(_)) = rig.next() {
+        while rig.message().is_some() {
             rig.peer().send("");
             answered += 1;
         }
@@ -136,7 +136,7 @@ fn messages_already_read_wait_with_the_reading() {
         rig.wire.block_writes();
         rig.receive(vec![Frame::text("more"); 1_000]);
         let mut answered = 0;
-        while let Poll::Ready(Some(_)) = rig.next() {
+        while rig.message().is_some() {
             rig.peer().send(vec![1; 1_000]);
             answered += 1;
         }

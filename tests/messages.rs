@@ -144,7 +144,12 @@ fn bytes_that_came_with_the_handshake_are_delivered_first() {
         let (script, wire) = Wire::new();
         let early = [Frame::text("first").to(role), Frame::text("second").to(role)].concat();
         let (leftover, later) = early.split_at(9);
-        let mut conn = Connection::from_partially_read(script, Bytes::copy_from_slice(leftover), role, quiet());
+        let mut conn = Connection::from_partially_read(
+            script,
+            Bytes::copy_from_slice(leftover),
+            role,
+            quiet(),
+        );
         wire.give(later);
         let task = Task::new();
         assert_eq!(task.next(&mut conn), Poll::Ready(Some("first".into())));

@@ -240,9 +240,25 @@ fn a_write_error_loses_no_message_that_was_received() {
         rig.wire.break_writes();
         rig.feed("into the void");
         assert!(matches!(rig.task.flush(&mut rig.conn), Poll::Ready(Err(_))));
-        assert_eq!(rig.settle(), ["b".into(), "c".into()]);
+        rig.receive([Frame::text("d")]);
+        assert_eq!(rig.settle(), ["b".into(), "c".into(), "d".into()]);
+        rig.wire.end();
+        assert_eq!(rig.settle(), []);
         let finish = rig.finish();
         assert_unclean(&finish, Initiator::Network, 1006, ErrorKind::Io);
+    }
+}
+
+#[test]
+fn after_a_write_error_the_connection_ends_within_the_close_timeout() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        rig.wire.break_writes();
+        rig.feed("into the void");
+        let _ = rig.next();
+        rig.clock.advance_secs(10);
+        assert_eq!(rig.settle(), []);
+        assert_unclean(&rig.finish(), Initiator::Network, 1006, ErrorKind::Io);
     }
 }
 

@@ -56,14 +56,18 @@ impl<C: Duplex + Unpin> Rig<C> {
         self.task.next(&mut self.conn)
     }
 
+    /// The next message that waits or has arrived, if there is one.
+    pub(crate) fn message(&mut self) -> Option<Message> {
+        let Self { conn, task, .. } = self;
+        match task.until_stalled(|cx| conn.poll_next_unpin(cx)) {
+            Poll::Ready(message) => message,
+            Poll::Pending => None,
+        }
+    }
+
     /// Polls the stream until it waits for something from outside, or has ended.
     pub(crate) fn settle(&mut self) -> Vec<Message> {
-        let Self { conn, task, .. } = self;
-        let mut messages = Vec::new();
-        while let Poll::Ready(Some(message)) = task.until_stalled(|cx| conn.poll_next_unpin(cx)) {
-            messages.push(message);
-        }
-        messages
+        std::iter::from_fn(|| self.message()).collect()
     }
 
     /// Queues `message` without flushing; there must be room.

@@ -80,4 +80,4 @@ impl Task {
     }
 }
 
-const MANY: usize = 100_000;
+const MANY: usize = 10_000;
