@@ -1,49 +1,24 @@
-//! The `callbacks()` registry: its order, registering and cancelling at any time, its end.
+//! The `callbacks()` registry: its order, registering and cancelling at any time.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod hooked;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
+    mem,
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering::SeqCst},
         mpsc,
     },
     thread,
 };
 
-use futures::{FutureExt, SinkExt, StreamExt, executor::block_on};
-use futures_test::{assert_stream_done, assert_stream_next};
-use hooked::{close_by_peer, drive, next, run_both, send};
-use wsweave::{
-    Callbacks, CloseCode, Config, Connection, ConnectionExt, Duplex, ErrorKind, Message, Peer, Role,
-};
+use futures::{FutureExt, SinkExt, StreamExt};
+use futures_test::assert_stream_next;
+use wsweave::{Callbacks, Connection, ConnectionExt, Message, Peer, Registration};
 
-/// What happened, in order; `Send`, as callbacks have to be.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Log {
-    fn add(&self, line: impl ToString) {
-        self.0.lock().unwrap().push(line.to_string());
-    }
-
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-
-    /// A callback that adds one line.
-    fn line(&self, line: &str) -> impl FnMut(&mut Peer<'_>, &Message) + Send + 'static {
-        let (log, line) = (self.clone(), line.to_owned());
-        move |_, _| log.add(&line)
-    }
-}
-
-/// Lets `conn` handle one message.
-fn pass<C: Duplex>(conn: &mut C, peer: &mut impl Duplex) {
-    send(peer, "a message");
-    next(conn);
-}
+use crate::hooked::{Log, close_by_peer, drive, pass, run_both, send};
 
 #[test]
 fn next_callbacks_run_before_each_callbacks_in_order_of_registration() {
@@ -97,7 +72,7 @@ fn what_is_registered_during_a_message_starts_with_the_following_one() {
     let (logged, registry) = (log.clone(), callbacks.clone());
     let mut done = false;
     callbacks.on_each(move |_, _| {
-        if !std::mem::replace(&mut done, true) {
+        if !mem::replace(&mut done, true) {
             registry.on_next(logged.line("next in each"));
             registry.on_each(logged.line("each in each"));
         }
@@ -134,11 +109,10 @@ fn cancelling_takes_effect_at_once_and_is_idempotent() {
     let (us, mut peer) = Connection::pair();
     let log = Log::default();
     let (mut us, callbacks) = us.callbacks();
-    let later = Arc::new(Mutex::new(Vec::new()));
+    let later = Arc::new(Mutex::new(Vec::<Registration>::new()));
     let to_cancel = Arc::clone(&later);
     callbacks.on_next(move |_, _| {
         for registration in to_cancel.lock().unwrap().drain(..) {
-            let registration: wsweave::Registration = registration;
             registration.cancel();
             registration.cancel();
         }
@@ -155,12 +129,13 @@ fn cancelling_takes_effect_at_once_and_is_idempotent() {
 
 #[test]
 fn each_registration_is_its_own() {
-    let (us, mut peer) = Connection::pair();
-    let (mut us, callbacks) = us.callbacks();
     static CALLS: AtomicU32 = AtomicU32::new(0);
     fn count(_: &mut Peer<'_>, _: &Message) {
         CALLS.fetch_add(1, SeqCst);
     }
+
+    let (us, mut peer) = Connection::pair();
+    let (mut us, callbacks) = us.callbacks();
     let first = callbacks.on_each(count);
     callbacks.on_each(count);
     first.cancel();
@@ -187,11 +162,8 @@ fn unhook_takes_off_the_callback_that_calls_it() {
 
 #[test]
 fn a_callback_can_cancel_itself_and_register_itself_again() {
-    let (us, mut peer) = Connection::pair();
-    let log = Log::default();
-    let (mut us, callbacks) = us.callbacks();
     fn again(callbacks: &Callbacks, log: Log) {
-        let own = Arc::new(Mutex::new(None::<wsweave::Registration>));
+        let own = Arc::new(Mutex::new(None::<Registration>));
         let cancel = Arc::clone(&own);
         let registration = callbacks.on_each(move |peer, _| {
             log.add("called");
@@ -200,6 +172,10 @@ fn a_callback_can_cancel_itself_and_register_itself_again() {
         });
         *own.lock().unwrap() = Some(registration);
     }
+
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
     again(&callbacks, log.clone());
     for _ in 0..3 {
         pass(&mut us, &mut peer);
@@ -220,7 +196,7 @@ fn dropping_a_registration_cancels_nothing() {
 
 #[test]
 fn a_cancelled_callback_is_dropped_at_once_and_may_use_the_registry_in_its_drop() {
-    struct CancelOnDrop(wsweave::Registration, Callbacks, Log);
+    struct CancelOnDrop(Registration, Callbacks, Log);
     impl Drop for CancelOnDrop {
         fn drop(&mut self) {
             self.0.cancel();
@@ -246,7 +222,7 @@ fn a_callback_cancelled_while_it_runs_is_dropped_after_its_call() {
     let (mut us, callbacks) = us.callbacks();
     let alive = Arc::new(());
     let watched = Arc::downgrade(&alive);
-    let own = Arc::new(Mutex::new(None::<wsweave::Registration>));
+    let own = Arc::new(Mutex::new(None::<Registration>));
     let (cancel, watch) = (Arc::clone(&own), watched.clone());
     let registration = callbacks.on_each(move |_, _| {
         cancel.lock().unwrap().take().unwrap().cancel();
@@ -282,24 +258,6 @@ fn other_threads_register_and_cancel_while_a_callback_runs() {
 }
 
 #[test]
-fn an_err_fails_the_connection_and_the_remaining_callbacks_run() {
-    let (us, mut peer) = Connection::pair();
-    let log = Log::default();
-    let (us, callbacks) = us.callbacks();
-    callbacks.on_next(|_, _| Err("no"));
-    callbacks.on_each(log.line("still runs"));
-    let logged = log.clone();
-    callbacks.on_error(move |error| logged.add(error));
-    let logged = log.clone();
-    callbacks.on_finish(move |finish| logged.add(finish.code));
-    send(&mut peer, "1");
-    let (ours, theirs) = run_both(us, peer);
-    assert_eq!(log.take(), ["still runs", "a hook failed: no", "1011"]);
-    assert_eq!(ours.error.unwrap().kind(), ErrorKind::Hook);
-    assert_eq!(theirs.code, CloseCode::INTERNAL_ERROR);
-}
-
-#[test]
 fn the_connection_can_be_closed_in_a_callback_and_the_rest_still_run() {
     let (us, mut peer) = Connection::pair();
     let log = Log::default();
@@ -311,182 +269,6 @@ fn the_connection_can_be_closed_in_a_callback_and_the_rest_still_run() {
     let (ours, theirs) = run_both(us, peer);
     assert_eq!(log.take(), ["each", "each"]);
     assert!(ours.clean && theirs.code == 4000);
-}
-
-#[test]
-fn after_a_panic_the_registry_is_usable() {
-    let (us, mut peer) = Connection::pair();
-    let log = Log::default();
-    let (mut us, callbacks) = us.callbacks();
-    callbacks.on_each(|_, _| -> () { panic!("callback") });
-    callbacks.on_each(log.line("after it"));
-    send(&mut peer, "1");
-    catch_unwind(AssertUnwindSafe(|| us.next().now_or_never())).unwrap_err();
-    callbacks.on_next(log.line("registered later"));
-    pass(&mut us, &mut peer);
-    assert_eq!(log.take(), ["registered later", "after it"]);
-    let logged = log.clone();
-    callbacks.on_finish(move |finish| logged.add(finish.code));
-    drop(us);
-    assert_eq!(log.take(), ["1011"]);
-}
-
-#[test]
-fn error_callbacks_run_before_finish_callbacks() {
-    let unmasked = b"\x81\x00".as_slice();
-    let io = futures::io::Cursor::new(Vec::new());
-    let us = Connection::from_partially_read(io, unmasked, Role::Server, Config::default());
-    let log = Log::default();
-    let (us, callbacks) = us.callbacks();
-    let logged = log.clone();
-    callbacks.on_finish(move |finish| logged.add(format!("finish {}", finish.code)));
-    let logged = log.clone();
-    callbacks.on_error(move |error| logged.add(format!("error {:?}", error.kind())));
-    block_on(us.run());
-    assert_eq!(log.take(), ["error Protocol", "finish 1002"]);
-}
-
-#[test]
-fn finish_callbacks_run_once_after_all_messages() {
-    let (us, mut peer) = Connection::pair();
-    let log = Log::default();
-    let (us, callbacks) = us.callbacks();
-    for line in ["1", "2"] {
-        let logged = log.clone();
-        callbacks.on_finish(move |finish| logged.add(format!("finish {line} {}", finish.code)));
-    }
-    callbacks.on_each(log.line("message"));
-    send(&mut peer, "1");
-    close_by_peer(us, peer);
-    assert_eq!(log.take(), ["message", "finish 1 1000", "finish 2 1000"]);
-}
-
-#[test]
-fn finish_callbacks_run_in_the_drop() {
-    let (us, _peer) = Connection::pair();
-    let log = Log::default();
-    let (us, callbacks) = us.callbacks();
-    let logged = log.clone();
-    callbacks.on_finish(move |finish| logged.add(finish));
-    let logged = log.clone();
-    drop(us.on_finish(move |_| logged.add("above")));
-    assert_eq!(log.take(), ["above", "closed by us with code 1001, unclean"]);
-}
-
-#[test]
-fn a_finish_callback_that_cancels_itself_leaves_the_others() {
-    let (us, _peer) = Connection::pair();
-    let log = Log::default();
-    let (us, callbacks) = us.callbacks();
-    let own = Arc::new(Mutex::new(None::<wsweave::Registration>));
-    let cancel = Arc::clone(&own);
-    let first = callbacks.on_finish(move |_| cancel.lock().unwrap().take().unwrap().cancel());
-    *own.lock().unwrap() = Some(first);
-    let logged = log.clone();
-    callbacks.on_finish(move |_| logged.add("second"));
-    drop(us);
-    assert_eq!(log.take(), ["second"]);
-}
-
-#[test]
-fn a_finish_callback_that_panics_leaves_the_others() {
-    let (us, peer) = Connection::pair();
-    let log = Log::default();
-    let (us, callbacks) = us.callbacks();
-    callbacks.on_finish(|_| panic!("callback"));
-    let logged = log.clone();
-    callbacks.on_finish(move |_| logged.add("second"));
-    catch_unwind(AssertUnwindSafe(|| close_by_peer(us, peer))).unwrap_err();
-    assert_eq!(log.take(), ["second"]);
-}
-
-#[test]
-fn sending_in_a_finish_callback_replays_nothing() {
-    let (mut us, peer) = Connection::pair();
-    let log = Log::default();
-    let handle = us.handle();
-    let (us, callbacks) = us.callbacks();
-    let logged = log.clone();
-    callbacks.on_finish(move |_| {
-        logged.add("finish");
-        assert!(handle.try_send("too late").is_err());
-    });
-    close_by_peer(us, peer);
-    assert_eq!(log.take(), ["finish"]);
-}
-
-#[test]
-fn after_the_end_on_finish_runs_at_once_and_the_rest_is_inert() {
-    let (us, peer) = Connection::pair();
-    let log = Log::default();
-    let (us, callbacks) = us.callbacks();
-    close_by_peer(us, peer);
-    let logged = log.clone();
-    let registration = callbacks.on_finish(move |finish| logged.add(finish.code));
-    assert_eq!(log.take(), ["1000"]);
-    registration.cancel();
-
-    let held = Arc::new(());
-    let inert = Arc::clone(&held);
-    callbacks.on_each(move |_, _| drop(Arc::clone(&inert))).cancel();
-    let inert = Arc::clone(&held);
-    callbacks.on_next(move |_, _| drop(inert));
-    let inert = Arc::clone(&held);
-    callbacks.on_error(move |_| drop(inert));
-    assert_eq!(Arc::strong_count(&held), 1, "what can never run is not kept");
-}
-
-#[test]
-fn a_finish_callback_registered_in_a_finish_callback_runs() {
-    let (us, _peer) = Connection::pair();
-    let log = Log::default();
-    let (us, callbacks) = us.callbacks();
-    let (logged, registry) = (log.clone(), callbacks.clone());
-    callbacks.on_finish(move |_| {
-        logged.add("outer");
-        registry.on_finish(move |_| logged.add("inner"));
-    });
-    drop(us);
-    assert_eq!(log.take(), ["outer", "inner"]);
-}
-
-#[test]
-fn a_registry_made_after_the_end_has_ended() {
-    let (mut us, mut peer) = Connection::pair();
-    block_on(async { futures::join!(us.next(), peer.close()) }).1.unwrap();
-    let (mut us, callbacks) = us.callbacks();
-    let log = Log::default();
-    let logged = log.clone();
-    callbacks.on_finish(move |finish| logged.add(finish.code));
-    assert_eq!(log.take(), ["1000"]);
-    assert_stream_done!(us);
-}
-
-#[test]
-fn the_end_drops_all_callbacks_even_in_a_cycle() {
-    let (us, peer) = Connection::pair();
-    let (us, callbacks) = us.callbacks();
-    let watched: Vec<Weak<()>> = {
-        let held = Arc::new(());
-        let weak = Arc::downgrade(&held);
-        let own = (callbacks.clone(), held);
-        callbacks.on_each(move |_, _| drop(own.clone()));
-        vec![weak]
-    };
-    assert!(watched[0].upgrade().is_some());
-    close_by_peer(us, peer);
-    assert!(watched[0].upgrade().is_none());
-}
-
-#[test]
-fn neither_registry_nor_registration_keeps_the_connection_alive() {
-    let (us, peer) = Connection::pair();
-    let (us, callbacks) = us.callbacks();
-    let registration = callbacks.on_each(|_, _| ());
-    drop(us);
-    assert_eq!(block_on(peer.run()).code, CloseCode::GOING_AWAY);
-    registration.cancel();
-    drop(callbacks);
 }
 
 #[test]

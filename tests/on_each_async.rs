@@ -14,8 +14,9 @@ use futures::{
     stream::{FusedStream, Stream},
 };
 use futures_test::{assert_stream_done, assert_stream_next, assert_stream_pending};
-use hooked::{Log, close_by_peer, drive, next, run_both, send, text};
 use wsweave::{CloseCode, Connection, ConnectionExt, ErrorKind};
+
+use crate::hooked::{Log, close_by_peer, drive, next, run_both, send, text};
 
 /// A hook's future that waits until it is let go, one gate a message.
 fn gates() -> (Vec<oneshot::Sender<()>>, impl Iterator<Item = oneshot::Receiver<()>>) {
@@ -180,7 +181,7 @@ fn an_err_fails_the_connection_with_1011_behind_the_message() {
 #[test]
 fn a_panic_in_the_future_closes_with_1011_on_drop() {
     let (us, mut peer) = Connection::pair();
-    let mut us = us.on_each_async(|_, _| async { if true { panic!("future") } });
+    let mut us = us.on_each_async(|_, message| async move { assert!(message.is_binary()) });
     send(&mut peer, "1");
     catch_unwind(AssertUnwindSafe(|| us.next().now_or_never())).unwrap_err();
     drop(us);

@@ -9,8 +9,9 @@ use std::{
 
 use futures::{FutureExt, SinkExt, StreamExt, executor::block_on, stream::FusedStream};
 use futures_test::{assert_stream_done, assert_stream_next};
-use hooked::{Log, close_by_peer, next, send, text};
 use wsweave::{CloseCode, Connection, ConnectionExt, Initiator, Pipe};
+
+use crate::hooked::{Log, close_by_peer, next, send, text};
 
 #[test]
 fn it_runs_once_at_the_end_after_all_messages() {

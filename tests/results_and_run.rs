@@ -10,8 +10,9 @@ use futures::{
     stream::{FusedStream, Stream},
 };
 use futures_test::{assert_stream_done, assert_stream_next, assert_stream_pending};
-use hooked::{Log, send, text};
 use wsweave::{CloseCode, Connection, ConnectionExt, ErrorKind, Initiator};
+
+use crate::hooked::{Log, send, text};
 
 #[test]
 fn results_are_messages_and_a_clean_end_is_the_end() {

@@ -81,6 +81,7 @@ where
     delegate_duplex!(inner);
     delegate_peer!(inner);
 
+    #[inline]
     fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut this = self.project();
         let event = this.inner.as_mut().poll_event(cx);

@@ -123,6 +123,7 @@ impl<C: Duplex, F: FnOnce(&Finish)> Sealed for OnFinish<C, F> {}
 impl<C: Duplex, F: FnOnce(&Finish)> Duplex for OnFinish<C, F> {
     type Transport = C::Transport;
 
+    #[inline]
     fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let event = self.as_mut().inner_mut().poll_event(cx);
         if let Poll::Ready(None) = event {

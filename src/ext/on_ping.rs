@@ -85,13 +85,15 @@ where
     delegate_duplex!(inner);
     delegate_peer!(inner);
 
+    #[inline]
     fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut this = self.project();
         let event = this.inner.as_mut().poll_event(cx);
-        if let (Poll::Ready(Some(Event::Ping(payload))), Some(hook)) = (&event, &mut *this.hook) {
-            let stays = this.inner.peer().run(|peer| hook(peer, payload));
-            if !stays {
-                *this.hook = None;
+        if let Poll::Ready(Some(Event::Ping(payload))) = &event {
+            if let Some(hook) = this.hook {
+                if !this.inner.peer().run(|peer| hook(peer, payload)) {
+                    *this.hook = None;
+                }
             }
         }
         event

@@ -71,6 +71,7 @@ impl<C: Duplex> Sealed for WithCallbacks<C> {}
 impl<C: Duplex> Duplex for WithCallbacks<C> {
     delegate_duplex!(inner);
 
+    #[inline]
     fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut this = self.project();
         let event = this.inner.as_mut().poll_event(cx);
