@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use futures::StreamExt;
-use wsweave::{ConnectionExt, Error};
+use wsweave::{ConnectionExt, Error, Finish};
 
 #[async_std::main]
 async fn main() -> ExitCode {
@@ -28,10 +28,9 @@ async fn main() -> ExitCode {
 async fn run_all(url: &str, agent: &str) -> Result<(), Box<dyn std::error::Error>> {
     let count = case_count(url).await?;
     for case in 1..=count {
-        // Many cases break the connection on purpose; the fuzzing server judges how it ended.
-        if let Err(error) = run_case(&format!("{url}/runCase?case={case}&agent={agent}")).await {
-            println!("case {case} of {count}: {error}");
-        }
+        let finish = run_case(&format!("{url}/runCase?case={case}&agent={agent}")).await?;
+        // Many cases break the connection on purpose: the fuzzing server judges how it ended.
+        println!("case {case} of {count}: {finish}");
     }
     wsweave::connect(&format!("{url}/updateReports?agent={agent}")).await?.run().await;
     Ok(())
@@ -45,7 +44,7 @@ async fn case_count(url: &str) -> Result<usize, Box<dyn std::error::Error>> {
 }
 
 /// Echoes until the server ends the case.
-async fn run_case(url: &str) -> Result<(), Error> {
-    let (sink, stream) = wsweave::connect(url).await?.results().split();
-    stream.forward(sink).await
+async fn run_case(url: &str) -> Result<Finish, Error> {
+    let conn = wsweave::connect(url).await?;
+    Ok(conn.on_each(|peer, message| peer.send(message.clone())).run().await)
 }

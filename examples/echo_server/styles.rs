@@ -2,8 +2,8 @@
 
 use std::future::ready;
 
-use async_std::{channel, task};
-use futures::{SinkExt, StreamExt, TryStreamExt};
+use async_std::channel;
+use futures::{SinkExt, StreamExt, TryStreamExt, future::join};
 use wsweave::{ConnectionExt, Duplex, Error, Message};
 
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ impl Style {
             Self::Hooks => in_a_hook(conn, echoes).await,
             Self::AsyncHooks => in_an_async_hook(conn, echoes).await,
             Self::Callbacks => in_a_callback(conn, echoes).await,
-            Self::Handle => in_another_task(conn, echoes).await,
+            Self::Handle => through_a_handle(conn, echoes).await,
         }
     }
 }
@@ -99,30 +99,28 @@ async fn in_a_callback(conn: impl Duplex, echoes: Filter) -> Result<(), Error> {
     conn.run().await.error.map_or(Ok(()), Err)
 }
 
-/// Another task answers through a handle, while this one drives the connection. The asynchronous hook
-/// between them goes on driving it when the other task is behind; a loop that waited for the channel
-/// would stop the writes that the other task is waiting for.
-async fn in_another_task(mut conn: impl Duplex, echoes: Filter) -> Result<(), Error> {
+/// A handle sends from elsewhere: here from a second future, which could as well be another task. The
+/// asynchronous hook goes on driving the connection while that future is behind; a loop that waited for
+/// the channel would stop the writes that the future is waiting for.
+async fn through_a_handle(mut conn: impl Duplex, echoes: Filter) -> Result<(), Error> {
     let (inbox, outbox) = channel::bounded(16);
     let handle = conn.handle();
-    task::spawn(async move {
+    let echo = async move {
         while let Ok(message) = outbox.recv().await {
             if handle.send(message).await.is_err() {
                 break;
             }
         }
-    });
-    let finish = conn
-        .on_each_async(move |_, message| {
-            let inbox = inbox.clone();
-            async move {
-                if echoes(&message) {
-                    // It fails when the other task has ended, as the connection then has, too.
-                    let _ = inbox.send(message).await;
-                }
+    };
+    let receive = conn.on_each_async(move |_, message| {
+        let inbox = inbox.clone();
+        async move {
+            if echoes(&message) {
+                // It fails when the other future has ended, as the connection then has, too.
+                let _ = inbox.send(message).await;
             }
-        })
-        .run()
-        .await;
+        }
+    });
+    let (finish, ()) = join(receive.run(), echo).await;
     finish.error.map_or(Ok(()), Err)
 }
