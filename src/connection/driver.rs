@@ -1,20 +1,19 @@
 //! [`Driver`]: moves bytes between a transport and the [`Core`]. One poll does it all.
 
 use std::{
-    io::{self, IoSlice},
-    pin::Pin,
+    io,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
     core::{Core, Decoding},
-    scratch,
     timers::{Expired, Situation, Timers},
     turn::{Turn, WRITE_MARK},
     wakers::{Half, Wakers},
+    wire::Wire,
 };
 use crate::{
     close::{CloseFrame, Finish},
@@ -27,30 +26,13 @@ use crate::{
 /// A transport and what is needed to drive a connection over it.
 #[derive(Debug)]
 pub(super) struct Driver<S> {
-    pub(super) io: S,
+    pub(super) wire: Wire<S>,
     pub(super) core: Core,
     pub(super) timers: Timers,
     wakers: Wakers,
     turn: Turn,
-    /// The peer's side of the transport, and ours.
-    input: Side,
-    output: Side,
-    /// What was written may still be in the transport's own buffer.
-    flush: Flush,
     /// Whether the stream half waits for room to write.
     stream_waits_to_write: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Open,
-    Ended,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flush {
-    Done,
-    Due,
 }
 
 /// How far a step may go.
@@ -84,14 +66,11 @@ enum Reading {
 impl<S> Driver<S> {
     pub(super) fn new(io: S, role: Role, config: Arc<Config>, read: &[u8]) -> Self {
         Self {
-            io,
+            wire: Wire::new(io),
             timers: Timers::new(&config),
             core: Core::new(role, config, read),
             wakers: Wakers::default(),
             turn: Turn::default(),
-            input: Side::Open,
-            output: Side::Open,
-            flush: Flush::Done,
             stream_waits_to_write: false,
         }
     }
@@ -99,10 +78,9 @@ impl<S> Driver<S> {
     /// Whether the peer may still be sending to a side that has failed: closing TCP on that would
     /// reset it, and our Close be lost.
     fn wants_draining(&self) -> bool {
-        let failed = |closing: &Closing| {
-            closing.finish().is_some_and(|finish| !finish.clean && finish.sent.is_some())
-        };
-        self.input == Side::Open && self.output == Side::Ended && failed(self.core.closing())
+        let finish = self.core.closing().finish();
+        let failed = finish.is_some_and(|finish| !finish.clean && finish.sent.is_some());
+        failed && self.wire.input_is_open() && !self.wire.output_is_open()
     }
 }
 
@@ -151,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Closing::Failing(finish) | Closing::Severed(finish) | Closing::Ended(finish) => {
                 Some(finish.failure().map_or(Ok(()), Err))
             }
-            _ => (driver.core.outgoing.payloads_written() && driver.flush == Flush::Done)
+            _ => (driver.core.outgoing.payloads_written() && driver.wire.is_flushed())
                 .then_some(Ok(())),
         };
         if done(self).is_none() {
@@ -263,7 +241,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// One step: decode what has arrived, else read; when reading would block, write.
     fn step(&mut self, half: Half, scope: Scope, cx: &mut Context<'_>) -> Step {
         if self.core.closing().finish().is_some() {
-            self.shut_at_the_end(cx);
+            // As far as that goes without waiting.
+            let _ = self.wire.poll_shut(cx);
             return Step::Ended;
         }
         if self.turn.is_over() {
@@ -291,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return Step::Progress;
             }
         }
-        let held = scope == Scope::All && reading == Reading::Held && self.input == Side::Open;
+        let held = scope == Scope::All && reading == Reading::Held && self.wire.input_is_open();
         match self.write_and_wait(half, reading, cx) {
             // There may be room for reading again.
             Step::Blocked if held && !self.core.replies_overflow() => Step::Progress,
@@ -363,39 +342,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Reads once.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Reading {
         let takes_data = self.core.closing().reads_data();
-        if self.input == Side::Ended || takes_data && self.core.replies_overflow() {
+        if !self.wire.input_is_open() || takes_data && self.core.replies_overflow() {
             return Reading::Held;
         }
-        let Self { io, core, .. } = self;
-        let read = scratch::with(|buffer| {
-            Pin::new(io).poll_read(cx, buffer).map_ok(|len| match buffer.get(..len) {
-                Some(data) => {
-                    if takes_data {
-                        core.feed(data);
-                    }
-                    Ok(len)
-                }
-                None => Err(overreported()),
-            })
+        let core = &mut self.core;
+        let read = self.wire.poll_read(cx, |data| {
+            if takes_data {
+                core.feed(data);
+            }
         });
         match read {
             Poll::Pending => return Reading::Blocked,
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
-                self.turn.read(0);
-            }
-            Poll::Ready(Ok(Ok(0))) => {
-                self.input = Side::Ended;
-                self.core.end_of_input();
-            }
-            Poll::Ready(Ok(Ok(len))) => {
+            Poll::Ready(Ok(0)) => self.core.end_of_input(),
+            Poll::Ready(Ok(len)) => {
                 self.turn.read(len);
                 self.timers.heard();
             }
-            Poll::Ready(Ok(Err(error)) | Err(error)) => {
-                self.input = Side::Ended;
-                self.output = Side::Ended;
-                self.core.end(Some(error.into()));
-            }
+            Poll::Ready(Err(error)) => self.core.end(Some(error.into())),
         }
         Reading::Progress
     }
@@ -406,55 +369,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             if self.turn.is_over() {
                 return self.turn.yield_now(cx);
             }
-            match self.poll_write_once(cx) {
+            match self.wire.poll_write(cx, &mut self.core.outgoing) {
                 Poll::Pending => {
                     self.turn.write_blocked(self.core.outgoing.len());
                     return Poll::Pending;
-                }
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
-                    self.turn.frame();
                 }
                 Poll::Ready(Err(error)) => return self.write_failed(error),
                 Poll::Ready(Ok(len)) => {
                     self.turn.wrote(len);
                     self.timers.wrote();
-                    self.flush = Flush::Due;
-                    self.core.outgoing.advance(len);
                     if half == Half::Stream || self.stream_waits_to_write {
                         self.wakers.wake_other(half);
                     }
                 }
             }
         }
-        if self.flush == Flush::Due {
-            match Pin::new(&mut self.io).poll_flush(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(error)) => return self.write_failed(error),
-                Poll::Ready(Ok(())) => self.flush = Flush::Done,
-            }
+        match ready!(self.wire.poll_flush(cx)) {
+            Ok(()) => self.core.note_written(),
+            Err(error) => return self.write_failed(error),
         }
-        self.core.note_written();
         Poll::Ready(())
     }
 
-    fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let filled = self.core.outgoing.slices(&mut slices);
-        let io = Pin::new(&mut self.io);
-        let written = match &slices[..filled] {
-            [one] => io.poll_write(cx, one),
-            many => io.poll_write_vectored(cx, many),
-        };
-        written.map(|written| match written {
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            Ok(len) if len > slices.iter().map(|slice| slice.len()).sum() => Err(overreported()),
-            written => written,
-        })
-    }
-
     fn write_failed(&mut self, error: io::Error) -> Poll<()> {
-        self.output = Side::Ended;
-        self.flush = Flush::Done;
         self.core.sever(error.into());
         Poll::Ready(())
     }
@@ -464,25 +401,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let due = match (self.core.closing(), self.core.role) {
             (Closing::Failing(_), _) | (Closing::Complete { .. }, Role::Server) => true,
             // RFC 6455, section 7.1.1: the server ends TCP first.
-            (Closing::Complete { .. }, Role::Client) => self.input == Side::Ended,
+            (Closing::Complete { .. }, Role::Client) => !self.wire.input_is_open(),
             _ => false,
         };
         if !due {
             return Poll::Pending;
         }
-        Pin::new(&mut self.io).poll_close(cx).map(|_| {
-            // An error here is of no interest any more: everything was handed over.
-            self.output = Side::Ended;
-            self.core.end(None);
-        })
-    }
-
-    /// Ends our side of the transport, as far as that goes without waiting.
-    fn shut_at_the_end(&mut self, cx: &mut Context<'_>) {
-        if self.output == Side::Open {
-            self.output = Side::Ended;
-            let _ = Pin::new(&mut self.io).poll_close(cx);
-        }
+        ready!(self.wire.poll_shut(cx));
+        self.core.end(None);
+        Poll::Ready(())
     }
 
     fn expire(&mut self, expired: Expired) {
@@ -499,10 +426,3 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.core.end(Some(Error::new(ErrorKind::Timeout, error)));
     }
 }
-
-fn overreported() -> io::Error {
-    io::Error::other("the transport reported more bytes than the buffer has")
-}
-
-/// How many slices one write takes at most.
-const SLICES: usize = 32;

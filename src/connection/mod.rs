@@ -15,6 +15,7 @@ mod stream;
 mod timers;
 mod turn;
 mod wakers;
+mod wire;
 
 use std::{fmt, sync::Arc, time::Duration};
 

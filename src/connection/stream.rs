@@ -67,12 +67,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for Connection<S> {
     }
 
     fn transport(&self) -> &S {
-        &self.driver().io
+        &self.driver().wire.io
     }
 
     fn into_transport(mut self) -> S {
         let mut driver = self.take_driver();
         driver.core.give_up();
-        driver.io
+        driver.wire.io
     }
 }

@@ -1,0 +1,150 @@
+//! [`Wire`]: a transport, and which of its sides are still open.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::scratch;
+use crate::protocol::Outgoing;
+
+/// A transport, used with care: what it reports is checked, and no side is used after its end.
+#[derive(Debug)]
+pub(super) struct Wire<S> {
+    pub(super) io: S,
+    input: Side,
+    output: Side,
+    flush: Flush,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Open,
+    Ended,
+}
+
+/// Whether what was written may still be in the transport's own buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flush {
+    Done,
+    Due,
+}
+
+impl<S> Wire<S> {
+    pub(super) fn new(io: S) -> Self {
+        Self { io, input: Side::Open, output: Side::Open, flush: Flush::Done }
+    }
+
+    /// Whether the peer may still send something.
+    pub(super) fn input_is_open(&self) -> bool {
+        self.input == Side::Open
+    }
+
+    /// Whether we may still write something.
+    pub(super) fn output_is_open(&self) -> bool {
+        self.output == Side::Open
+    }
+
+    pub(super) fn is_flushed(&self) -> bool {
+        self.flush == Flush::Done
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Reads once, and gives what arrived to `take`; 0 is the end.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&[u8]),
+    ) -> Poll<io::Result<usize>> {
+        let read = scratch::with(|buffer| {
+            let len = ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+            take(buffer.get(..len).ok_or_else(overreported)?);
+            Poll::Ready(Ok(len))
+        });
+        let read = ready!(unless_interrupted(cx, read));
+        match read {
+            Ok(0) => self.input = Side::Ended,
+            Ok(_) => {}
+            Err(_) => (self.input, self.output) = (Side::Ended, Side::Ended),
+        }
+        Poll::Ready(read)
+    }
+
+    /// Writes once of what waits.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Outgoing,
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = outgoing.slices(&mut slices);
+        let slices = &slices[..filled];
+        let written = match slices {
+            [one] => Pin::new(&mut self.io).poll_write(cx, one),
+            many => Pin::new(&mut self.io).poll_write_vectored(cx, many),
+        };
+        let written = match ready!(unless_interrupted(cx, written)) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) if len > slices.iter().map(|slice| slice.len()).sum() => Err(overreported()),
+            written => written,
+        };
+        match written {
+            Ok(len) => {
+                self.flush = Flush::Due;
+                outgoing.advance(len);
+            }
+            Err(_) => self.output_failed(),
+        }
+        Poll::Ready(written)
+    }
+
+    /// Has the transport write what it may have buffered.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_flushed() {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        let flushed = ready!(unless_interrupted(cx, flushed));
+        match flushed {
+            Ok(()) => self.flush = Flush::Done,
+            Err(_) => self.output_failed(),
+        }
+        Poll::Ready(flushed)
+    }
+
+    /// Ends our side, when everything is written: an error is of no interest any more.
+    pub(super) fn poll_shut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.output_is_open() {
+            let shut = Pin::new(&mut self.io).poll_close(cx);
+            let _ = ready!(unless_interrupted(cx, shut));
+            self.output = Side::Ended;
+        }
+        Poll::Ready(())
+    }
+
+    fn output_failed(&mut self) {
+        (self.output, self.flush) = (Side::Ended, Flush::Done);
+    }
+}
+
+/// What was interrupted is tried again in the next poll.
+fn unless_interrupted<T>(cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    match result {
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        result => result,
+    }
+}
+
+fn overreported() -> io::Error {
+    io::Error::other("the transport reported more bytes than the buffer has")
+}
+
+/// How many slices one write takes at most.
+const SLICES: usize = 32;
