@@ -40,7 +40,10 @@ impl AsyncRead for Pipe {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.reader).poll_read(cx, buffer)
+        match self.reader.try_drain(buffer) {
+            0 => Pin::new(&mut self.reader).poll_read(cx, buffer),
+            len => Poll::Ready(Ok(len)),
+        }
     }
 }
 
@@ -50,7 +53,10 @@ impl AsyncWrite for Pipe {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.writer).poll_write(cx, data)
+        match self.writer.try_fill(data) {
+            0 => Pin::new(&mut self.writer).poll_write(cx, data),
+            len => Poll::Ready(Ok(len)),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
