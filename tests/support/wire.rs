@@ -10,6 +10,9 @@ use std::{
 };
 
 use futures::{AsyncRead, AsyncWrite};
+use wsweave::Role;
+
+use super::{Frame, parse};
 
 /// The connection's end of the transport.
 #[derive(Debug)]
@@ -146,6 +149,17 @@ impl Wire {
         std::mem::take(&mut self.state().written)
     }
 
+    /// The frames among that, as a connection in `role` must send them: whole, and masked by a client.
+    pub(crate) fn sent_by(&self, role: Role) -> Vec<Frame> {
+        let written = self.take_written();
+        let (frames, rest) = parse(&written);
+        assert!(rest.is_empty(), "{} bytes of an unfinished frame", rest.len());
+        for frame in &frames {
+            assert_eq!(frame.key.is_some(), role == Role::Client, "masked by role: {frame:?}");
+        }
+        frames.into_iter().map(|frame| frame.keyed(None)).collect()
+    }
+
     pub(crate) fn reads(&self) -> usize {
         self.state().ops.iter().filter(|op| matches!(op, Op::Read(_))).count()
     }
@@ -230,8 +244,9 @@ impl State {
             bytes
         } else if let Some((pattern, piece)) = &self.flood {
             let bytes = buffer.len().min(*piece);
-            let repeated = pattern.iter().cycle().skip(self.flooded % pattern.len());
-            buffer[..bytes].iter_mut().zip(repeated).for_each(|(to, from)| *to = *from);
+            let start = self.flooded % pattern.len();
+            let repeated = pattern.repeat((start + bytes).div_ceil(pattern.len()));
+            buffer[..bytes].copy_from_slice(&repeated[start..][..bytes]);
             self.flooded += bytes;
             bytes
         } else {
