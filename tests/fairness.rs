@@ -93,6 +93,23 @@ fn hooks_on_pings_do_not_lift_the_bound() {
 }
 
 #[test]
+fn run_yields_under_a_flood_of_messages() {
+    for role in BOTH {
+        let seen = Cell::new(0);
+        let Rig { conn, wire, task, .. } = Rig::new(role);
+        let mut run = Box::pin(conn.on_each(|_, _| seen.set(seen.get() + 1)).run());
+        wire.flood(Frame::text("flood").to(role), 4_096);
+        for _ in 0..3 {
+            let (before, wakes) = (wire.reads(), task.wakes());
+            assert!(task.poll(&mut run).is_pending());
+            assert!(task.wakes() > wakes);
+            assert!(wire.reads() - before <= 128);
+        }
+        assert!(seen.get() > 0);
+    }
+}
+
+#[test]
 fn a_yield_flushes_first() {
     for role in BOTH {
         let mut rig = Rig::with(role, limitless());

@@ -45,6 +45,10 @@ pub(crate) struct State {
     write_limit: usize,
     vectored: bool,
     write_error: Option<io::ErrorKind>,
+    /// `Flush` or `Close`, if that blocks for now.
+    stuck: Option<Op>,
+    /// How many reads and writes to come are interrupted.
+    interruptions: usize,
     reader: Option<Waker>,
     writer: Option<Waker>,
     pub(crate) written: Vec<u8>,
@@ -72,6 +76,8 @@ impl Wire {
             write_limit: usize::MAX,
             vectored: true,
             write_error: None,
+            stuck: None,
+            interruptions: 0,
             reader: None,
             writer: None,
             written: Vec::new(),
@@ -132,6 +138,20 @@ impl Wire {
 
     pub(crate) fn unblock_writes(&self) {
         self.allow(usize::MAX);
+    }
+
+    /// Flushing the transport (`Op::Flush`) or ending our side of it (`Op::Close`) blocks.
+    pub(crate) fn stick(&self, op: Op) {
+        self.change(|state| state.stuck = Some(op));
+    }
+
+    pub(crate) fn unstick(&self) {
+        self.change(|state| state.stuck = None);
+    }
+
+    /// The next `times` reads and writes are interrupted, as by a signal.
+    pub(crate) fn interrupt(&self, times: usize) {
+        self.change(|state| state.interruptions = times);
     }
 
     /// A write takes at most `bytes`.
@@ -232,8 +252,28 @@ impl State {
         self.room > 0 || self.write_error.is_some()
     }
 
+    fn is_interrupted(&mut self) -> bool {
+        let interrupted = self.interruptions > 0;
+        self.interruptions -= usize::from(interrupted);
+        interrupted
+    }
+
+    /// Done at once unless it is stuck.
+    fn finish(&mut self, cx: &Context<'_>, op: Op) -> Poll<io::Result<()>> {
+        if self.stuck == Some(op) {
+            self.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        self.closed |= op == Op::Close;
+        self.ops.push(op);
+        Poll::Ready(Ok(()))
+    }
+
     fn read(&mut self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         assert!(!buffer.is_empty(), "a read into nothing looks like the end");
+        if self.is_interrupted() {
+            return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
+        }
         let bytes = if let Some(piece) = self.inbound.front_mut() {
             let bytes = piece.len().min(buffer.len());
             buffer[..bytes].copy_from_slice(&piece[..bytes]);
@@ -269,6 +309,9 @@ impl State {
         }
         if self.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if self.is_interrupted() {
+            return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
         }
         if self.room == 0 {
             self.writer = Some(cx.waker().clone());
@@ -319,17 +362,12 @@ impl AsyncWrite for Script {
         self.0.act(|state| state.write(cx, slices))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.act(|state| state.ops.push(Op::Flush));
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.act(|state| state.finish(cx, Op::Flush))
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.act(|state| {
-            state.ops.push(Op::Close);
-            state.closed = true;
-        });
-        Poll::Ready(Ok(()))
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.act(|state| state.finish(cx, Op::Close))
     }
 }
 
