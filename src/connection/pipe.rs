@@ -40,6 +40,8 @@ impl AsyncRead for Pipe {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        // `poll_read` and `poll_write` yield at random now and then, which would make tests that poll by
+        // hand fail once in a while.
         match self.reader.try_drain(buffer) {
             0 => Pin::new(&mut self.reader).poll_read(cx, buffer),
             len => Poll::Ready(Ok(len)),
