@@ -11,7 +11,9 @@ use std::{
 
 use futures::{FutureExt, SinkExt, StreamExt, executor::block_on};
 use futures_test::assert_stream_done;
-use wsweave::{CloseCode, Config, Connection, ConnectionExt, ErrorKind, Registration, Role};
+use wsweave::{
+    Callbacks, CloseCode, Config, Connection, ConnectionExt, ErrorKind, Registration, Role,
+};
 
 use crate::hooked::{Log, close_by_peer, pass, run_both, send};
 
@@ -64,6 +66,35 @@ fn error_callbacks_run_before_finish_callbacks() {
     callbacks.on_error(move |error| logged.add(format!("error {:?}", error.kind())));
     block_on(us.run());
     assert_eq!(log.take(), ["error Protocol", "finish 1002"]);
+}
+
+#[test]
+fn an_error_callback_registered_in_an_error_callback_is_too_late() {
+    let (us, mut peer) = Connection::pair();
+    let (us, callbacks) = us.callbacks();
+    let registry = callbacks.clone();
+    callbacks.on_error(move |_| {
+        registry.on_error(|error| unreachable!("{error}"));
+    });
+    peer.abort();
+    drop(peer);
+    block_on(us.run());
+}
+
+#[test]
+fn cancelled_error_and_finish_callbacks_do_not_run() {
+    let (us, mut peer) = Connection::pair();
+    let (us, callbacks) = us.callbacks();
+    callbacks.on_error(|error| unreachable!("{error}")).cancel();
+    callbacks.on_finish(|finish| unreachable!("{finish}")).cancel();
+    let later = Arc::new(Mutex::new(None::<Registration>));
+    let cancel = Arc::clone(&later);
+    callbacks.on_finish(move |_| cancel.lock().unwrap().take().unwrap().cancel());
+    let second = callbacks.on_finish(|finish| unreachable!("{finish}"));
+    *later.lock().unwrap() = Some(second);
+    peer.abort();
+    drop(peer);
+    block_on(us.run());
 }
 
 #[test]
@@ -193,6 +224,25 @@ fn the_end_drops_all_callbacks_even_in_a_cycle() {
     assert!(watched.upgrade().is_some());
     close_by_peer(us, peer);
     assert!(watched.upgrade().is_none());
+}
+
+#[test]
+fn what_the_end_drops_may_use_the_registry() {
+    struct RegisterOnDrop(Callbacks, Log);
+    impl Drop for RegisterOnDrop {
+        fn drop(&mut self) {
+            let log = self.1.clone();
+            self.0.on_finish(move |finish| log.add(finish.code));
+        }
+    }
+
+    let (us, _peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    let held = RegisterOnDrop(callbacks.clone(), log.clone());
+    callbacks.on_next(move |_, _| drop(held));
+    drop(us);
+    assert_eq!(log.take(), ["1001"]);
 }
 
 #[test]

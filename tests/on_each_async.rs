@@ -3,8 +3,9 @@
 mod hooked;
 
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
 };
 
 use futures::{
@@ -189,22 +190,29 @@ fn a_panic_in_the_future_closes_with_1011_on_drop() {
 }
 
 #[test]
-fn it_is_dropped_with_the_connection() {
+fn the_future_is_dropped_when_it_completes_and_with_the_connection() {
     let (us, mut peer) = Connection::pair();
-    let (sender, mut receiver) = oneshot::channel::<()>();
-    let mut sender = Some(sender);
+    let held = Rc::new(());
+    let watched = Rc::downgrade(&held);
+    let (mut open, mut wait) = gates();
     let mut us = us.on_each_async(move |_, _| {
-        let held = sender.take();
-        async move {
-            pending::<()>().await;
-            drop(held);
-        }
+        let (held, mut gate) = (Rc::clone(&held), wait.next().unwrap());
+        poll_fn(move |cx| {
+            let _held = &held;
+            gate.poll_unpin(cx).map(drop)
+        })
     });
     send(&mut peer, "1");
+    send(&mut peer, "2");
     drive(&mut us);
-    assert_eq!(receiver.try_recv(), Ok(None));
+    assert_eq!(watched.strong_count(), 2);
+    open.pop().unwrap().send(()).unwrap();
+    next(&mut us);
+    assert_eq!(watched.strong_count(), 1);
+    drive(&mut us);
+    assert_eq!(watched.strong_count(), 2);
     drop(us);
-    receiver.try_recv().unwrap_err();
+    assert_eq!(watched.strong_count(), 0);
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn results_of_an_ended_connection_tell_of_an_unclean_end() {
     drop(peer);
     assert_eq!(block_on(us.next()), None);
     let mut us = us.results();
+    assert!(!us.is_terminated());
     us.next().now_or_never().flatten().unwrap().unwrap_err();
     assert_stream_done!(us);
 }

@@ -22,13 +22,13 @@ use crate::{close::CloseCode, error::Error, ext::Duplex};
 #[must_use = "futures do nothing unless polled"]
 pub struct CloseWith<'a, C: ?Sized> {
     conn: &'a mut C,
-    // `None` once the connection has taken it.
-    close: Option<(CloseCode, &'a str)>,
+    code: CloseCode,
+    reason: &'a str,
 }
 
 impl<'a, C: ?Sized> CloseWith<'a, C> {
     pub(super) fn new(conn: &'a mut C, code: CloseCode, reason: &'a str) -> Self {
-        Self { conn, close: Some((code, reason)) }
+        Self { conn, code, reason }
     }
 }
 
@@ -36,11 +36,9 @@ impl<C: Duplex + ?Sized> Future for CloseWith<'_, C> {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let this = &mut *self;
-        if let Some((code, reason)) = this.close {
-            Pin::new(&mut *this.conn).peer().begin_close(code, reason)?;
-            this.close = None;
-        }
-        Pin::new(&mut *this.conn).poll_close(cx)
+        let Self { conn, code, reason } = &mut *self;
+        // Closing is idempotent: at every poll but the first this only checks the code.
+        Pin::new(&mut **conn).peer().begin_close(*code, reason)?;
+        Pin::new(&mut **conn).poll_close(cx)
     }
 }
