@@ -257,6 +257,28 @@ fn close_with_goes_behind_what_the_handle_sent() {
 }
 
 #[test]
+fn whoever_closes_what_handles_were_promised_goes_first() {
+    type Close = fn(&mut Rig);
+    let closes: [Close; 4] = [
+        |rig| assert!(rig.close().is_pending()),
+        |rig| rig.peer().close_with(1000, ""),
+        |rig| rig.receive([Frame::close(1000, "")]),
+        |rig| rig.receive([Frame::text("").with_rsv(1)]),
+    ];
+    for role in BOTH {
+        for close in closes {
+            let mut rig = Rig::new(role);
+            rig.conn.handle().try_send("promised").unwrap();
+            close(&mut rig);
+            rig.settle();
+            let sent = rig.sent();
+            assert_eq!(sent[0], Frame::text("promised"));
+            assert!(sent.len() == 2 && sent[1].close_code().is_some(), "{sent:?}");
+        }
+    }
+}
+
+#[test]
 fn a_ping_of_more_than_125_bytes_is_refused() {
     let mut rig = Rig::new(wsweave::Role::Client);
     let refused = rig.conn.handle().ping(vec![0; 126]).unwrap_err();

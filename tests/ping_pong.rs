@@ -300,6 +300,31 @@ fn time_in_which_nobody_polled_does_not_count_against_the_peer() {
 }
 
 #[test]
+fn time_in_which_nothing_was_read_does_not_count_against_the_peer() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        assert!(rig.next().is_pending());
+        rig.clock.advance_secs(20);
+        assert!(rig.next().is_pending());
+        let ping = rig.sent().pop().expect("a ping after 20 s");
+
+        // Answers that cannot be written stop the reading.
+        rig.wire.block_writes();
+        rig.peer().send(vec![0; 2 << 20]);
+        assert!(rig.next().is_pending());
+        rig.receive([Frame::pong(ping.payload)]);
+        rig.clock.advance_secs(30);
+        assert!(rig.next().is_pending());
+        assert!(rig.wire.unread() > 0);
+
+        rig.wire.unblock_writes();
+        assert_eq!(rig.settle(), []);
+        assert_eq!(rig.wire.unread(), 0);
+        assert!(!rig.has_ended());
+    }
+}
+
+#[test]
 fn without_an_interval_there_is_no_keepalive() {
     for role in BOTH {
         let mut rig = Rig::with(role, Config::default().keepalive_interval(None));

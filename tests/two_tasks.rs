@@ -140,6 +140,22 @@ fn both_halves_learn_of_every_kind_of_end() {
 }
 
 #[test]
+fn the_reader_learns_of_an_error_that_only_the_writer_met() {
+    for role in BOTH {
+        let Rig { conn, wire, task: reader, .. } = Rig::new(role);
+        let (mut sink, mut stream) = conn.split();
+        assert!(reader.next(&mut stream).is_pending());
+        wire.break_writes();
+        let writer = Task::new();
+        assert!(matches!(writer.ready(&mut sink), Poll::Ready(Ok(()))));
+        sink.start_send_unpin("into the void".into()).unwrap();
+        assert!(matches!(writer.flush(&mut sink), Poll::Ready(Err(_))));
+        assert!(reader.wakes() > 0);
+        assert_eq!(reader.next(&mut stream), Poll::Ready(None));
+    }
+}
+
+#[test]
 fn a_half_that_waits_for_room_gets_it_from_the_other_halfs_writes() {
     for role in BOTH {
         let Rig { conn, wire, .. } = Rig::with(role, Config::default().outbox_size(1_000));

@@ -1,5 +1,7 @@
 //! An allocator that counts, thread by thread, so that tests which run beside each other do not mix.
 
+#![allow(dead_code, reason = "each test file uses a part of this")]
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -19,6 +21,13 @@ pub(crate) fn peak_of(work: impl FnOnce()) -> usize {
     PEAK.set(before);
     work();
     PEAK.get() - before
+}
+
+/// The bytes that this thread holds since `work`, and did not before.
+pub(crate) fn held_after(work: impl FnOnce()) -> usize {
+    let before = HELD.get();
+    work();
+    HELD.get().saturating_sub(before)
 }
 
 fn count(allocated: usize, freed: usize) {
