@@ -231,8 +231,8 @@ fn an_idle_connection_holds_no_buffer() {
         let cut = Frame::binary([7; 10_000]).to(role);
         let held = allocator::held_after(|| {
             for rig in &mut rigs {
-                rig.receive(fragmented.clone());
                 rig.wire.give_in_pieces(&cut, 6_000);
+                rig.receive(fragmented.clone());
                 rig.feed([7; 10_000].to_vec());
                 assert_eq!(rig.settle().len(), 2);
                 assert_eq!(rig.sent().len(), 1);
