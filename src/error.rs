@@ -130,6 +130,12 @@ impl Error {
         Self::with_source(ErrorKind::Hook, "a hook failed", source)
     }
 
+    /// Tells whether a hook passed on that something could not be sent any more.
+    pub(crate) fn is_caused_by_closing(&self) -> bool {
+        let cause = self.0.source.as_ref().and_then(|source| source.downcast_ref::<Self>());
+        self.kind() == ErrorKind::Hook && cause.is_some_and(|c| c.kind() == ErrorKind::Closed)
+    }
+
     /// The server's answer was not 101.
     pub(crate) fn refused(response: http::Response<Bytes>) -> Self {
         Self(Arc::new(Inner {

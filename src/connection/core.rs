@@ -1,12 +1,13 @@
 //! [`Core`]: the connection without its transport: what hooks can reach.
 
-use std::{mem, sync::Arc, thread};
+use std::{collections::VecDeque, sync::Arc, thread};
 
 use bytes::Bytes;
 
 use super::{
     inbox::Inbox,
     outbox::{Item, Outbox},
+    wakers::Wakers,
 };
 use crate::{
     close::{CloseCode, CloseFrame, Finish},
@@ -25,17 +26,17 @@ pub(crate) struct Core {
     pub(super) config: Arc<Config>,
     pub(super) outgoing: Outgoing,
     pub(super) inbox: Inbox,
+    pub(super) wakers: Wakers,
     pub(super) opening: Option<Box<Opening>>,
     decoder: Decoder,
     closing: Closing,
     outbox: Option<Arc<Outbox>>,
-    /// The position of the last of the outbox's items that is not known to be written.
-    taken: Option<u64>,
+    /// What was taken from the outbox and is not written: up to which item, and up to where in
+    /// `outgoing`.
+    taken: VecDeque<(u64, u64)>,
     pub(super) hook: Hook,
     /// How the connection ended for whoever gave it up; what comes later does not change it.
     given_up: Option<Finish>,
-    /// The closing handshake moved on since [`take_news`](Core::take_news).
-    news: bool,
 }
 
 /// Where a hook is. One that panics is never seen to return.
@@ -64,14 +65,14 @@ impl Core {
             config,
             outgoing: Outgoing::new(role),
             inbox: Inbox::new(),
+            wakers: Wakers::default(),
             opening: None,
             decoder,
             closing: Closing::Open,
             outbox: None,
-            taken: None,
+            taken: VecDeque::new(),
             hook: Hook::Idle,
             given_up: None,
-            news: false,
         }
     }
 
@@ -79,12 +80,24 @@ impl Core {
         &self.closing
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    /// Whether anything more is accepted for sending.
+    pub(super) fn accepts(&self) -> bool {
         self.closing.is_open() && self.given_up.is_none()
     }
 
-    pub(super) fn finish(&self) -> Option<&Finish> {
+    /// Whether nobody has the connection any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up.is_some()
+    }
+
+    /// How the connection ended, as far as its user is concerned.
+    pub(super) fn ending(&self) -> Option<&Finish> {
         self.given_up.as_ref().or_else(|| self.closing.finish())
+    }
+
+    /// The high-water mark of what waits to be sent: something has to fit.
+    pub(super) fn outbox_size(&self) -> usize {
+        self.config.outbox_size.max(1)
     }
 
     /// The error that the sink's user gets: none while open.
@@ -106,29 +119,46 @@ impl Core {
 
     /// Queues what a hook sends; beyond the hard limit the connection fails instead.
     pub(super) fn send_from_hook(&mut self, message: Message) {
-        if !self.is_open() {
-            return;
-        }
-        if self.outgoing.replies_len() > self.config.outbox_size.saturating_add(HARD_LIMIT) {
-            let what = "hooks sent 16 MiB more than there is room for";
-            self.fail(Error::new(ErrorKind::Hook, what));
-        } else {
+        if self.hook_may_send() {
             self.send(message, Origin::Hook);
         }
     }
 
-    pub(super) fn ping(&mut self, payload: Bytes, origin: Origin) -> Result<(), Error> {
+    pub(super) fn ping_from_hook(&mut self, payload: Bytes) {
+        if let Err(error) = check_ping(&payload) {
+            self.fail(error);
+        } else if self.hook_may_send() {
+            self.outgoing.ping(payload, Origin::Hook);
+        }
+    }
+
+    pub(super) fn ping(&mut self, payload: Bytes) -> Result<(), Error> {
         check_ping(&payload)?;
         if let Some(error) = self.send_error() {
             return Err(error);
         }
-        self.outgoing.ping(payload, origin);
+        if self.outgoing.len() >= self.outbox_size() {
+            return Err(Error::new(ErrorKind::Full, "there is no room for a ping"));
+        }
+        self.outgoing.ping(payload, Origin::Sink);
         Ok(())
+    }
+
+    pub(super) fn keepalive(&mut self, payload: [u8; 8]) {
+        self.outgoing.ping(Bytes::copy_from_slice(&payload), Origin::Protocol);
     }
 
     /// Tells whether what reading made us send leaves no room for more of it.
     pub(super) fn replies_overflow(&self) -> bool {
-        self.outgoing.replies_len() > self.config.outbox_size
+        self.outgoing.replies_len() > self.outbox_size()
+    }
+
+    fn hook_may_send(&mut self) -> bool {
+        if self.outgoing.replies_len() > self.outbox_size().saturating_add(HARD_LIMIT) {
+            let what = "hooks sent 16 MiB more than there is room for";
+            self.fail(Error::new(ErrorKind::Hook, what));
+        }
+        self.accepts()
     }
 
     // Handles.
@@ -139,36 +169,46 @@ impl Core {
 
     /// The outbox for a new handle, made on first use.
     pub(super) fn share_outbox(&mut self) -> Arc<Outbox> {
-        let outbox =
-            self.outbox.get_or_insert_with(|| Arc::new(Outbox::new(self.config.outbox_size)));
-        match self.given_up.as_ref().or_else(|| self.closing.finish()) {
+        let limit = self.outbox_size();
+        let outbox = self.outbox.get_or_insert_with(|| Arc::new(Outbox::new(limit)));
+        let outbox = Arc::clone(outbox);
+        match self.ending() {
             Some(finish) => outbox.end(finish.clone()),
             None if !self.closing.is_open() => outbox.seal(),
             None => {}
         }
-        Arc::clone(outbox)
+        outbox
     }
 
     /// Queues what handles have asked for; returns whether that was anything.
     pub(super) fn take_from_outbox(&mut self) -> bool {
-        let Some((items, position)) = self.outbox.as_ref().and_then(|outbox| outbox.take()) else {
+        let outbox = self.outbox.as_ref().filter(|_| self.closing.is_open());
+        let Some((items, position)) = outbox.and_then(|outbox| outbox.take()) else {
             return false;
         };
         for item in items {
             match item {
-                Item::Message(message) => self.send(message, Origin::Sink),
-                Item::Ping(payload) => self.outgoing.ping(payload, Origin::Sink),
+                Item::Message(message) => self.send(message, Origin::Handle),
+                Item::Ping(payload) => self.outgoing.ping(payload, Origin::Handle),
                 // Always the last one.
                 Item::Close(close) => self.begin_close(close),
             }
         }
-        self.taken = Some(position);
+        self.taken.push_back((position, self.outgoing.end()));
         true
     }
 
-    /// All that was queued has been written.
+    /// Tells handles what has been written.
     pub(super) fn note_written(&mut self) {
-        if let (Some(position), Some(outbox)) = (self.taken.take(), &self.outbox) {
+        let mut written = None;
+        while let Some(&(position, end)) = self.taken.front() {
+            if end > self.outgoing.written() {
+                break;
+            }
+            written = Some(position);
+            self.taken.pop_front();
+        }
+        if let (Some(position), Some(outbox)) = (written, &self.outbox) {
             outbox.note_written(position);
         }
     }
@@ -210,6 +250,11 @@ impl Core {
 
     /// Fails the connection for a fault on our side.
     pub(super) fn fail(&mut self, error: Error) {
+        if self.closing.finish().is_some() {
+            // Too late to change how it ended, but not to be heard of.
+            self.inbox.push(Event::Error(error));
+            return;
+        }
         self.fail_with(Violation { code: CloseCode::INTERNAL_ERROR, error });
     }
 
@@ -221,7 +266,18 @@ impl Core {
     /// Nothing can be written any more.
     pub(super) fn sever(&mut self, error: Error) {
         self.outgoing.discard();
+        self.taken.clear();
         self.change(|closing| closing.sever(error));
+    }
+
+    /// Something took too long.
+    pub(super) fn time_out(&mut self, what: &'static str) {
+        let error = Error::new(ErrorKind::Timeout, what);
+        match self.closing {
+            // What the peer sent before is still read.
+            Closing::Open | Closing::Sent(_) => self.sever(error),
+            _ => self.end(Some(error)),
+        }
     }
 
     /// Nothing can be read or written any more.
@@ -231,32 +287,28 @@ impl Core {
     }
 
     pub(super) fn abort(&mut self) {
-        self.change(Closing::abort);
+        let all_written = self.outgoing.is_empty();
+        self.change(|closing| closing.abort(all_written));
     }
 
     /// Settles how the connection ended for the case that nobody drives it any more.
     pub(super) fn give_up(&mut self) -> Finish {
-        if let Some(finish) = self.finish() {
+        if let Some(finish) = self.ending() {
             return finish.clone();
         }
+        // What handles were promised to send still goes before the Close, or is that itself.
+        self.queue_last();
         let code = if thread::panicking() || self.hook == Hook::Running {
             CloseCode::INTERNAL_ERROR
         } else {
             CloseCode::GOING_AWAY
         };
-        let finish = self.closing.given_up(code);
-        // What handles were promised to send still goes before the Close.
-        self.queue_last();
+        let finish = self.closing.given_up(code, self.outgoing.is_empty());
         self.given_up = Some(finish.clone());
         if let Some(outbox) = &self.outbox {
             outbox.end(finish.clone());
         }
         finish
-    }
-
-    /// Tells whether the closing handshake moved on since the last time.
-    pub(super) fn take_news(&mut self) -> bool {
-        mem::take(&mut self.news)
     }
 
     fn receive_close(&mut self, close: CloseFrame) {
@@ -274,7 +326,7 @@ impl Core {
 
     /// A Close is about to be queued: what handles were promised to send goes before it.
     fn queue_last(&mut self) {
-        if let (true, Some(outbox)) = (self.is_open(), self.outbox.clone()) {
+        if let (true, Some(outbox)) = (self.accepts(), self.outbox.clone()) {
             outbox.seal();
             self.take_from_outbox();
         }
@@ -288,26 +340,37 @@ impl Core {
 
     fn change<T>(&mut self, change: impl FnOnce(&mut Closing) -> T) -> T {
         let settled = self.closing.settled().is_some();
+        let ended = self.closing.finish().is_some();
         let result = change(&mut self.closing);
-        self.news = true;
-        if let (false, Some(finish)) = (settled, self.closing.settled()) {
-            if let Some(error) = &finish.error {
-                self.inbox.push(Event::Error(error.clone()));
-            }
-            self.decoder.discard();
+        if !settled && self.closing.settled().is_some() {
+            self.on_settled();
         }
-        match (self.closing.finish(), &self.outbox) {
-            (Some(finish), outbox) => {
-                tracing::debug!(%finish, "connection ended");
-                self.outgoing.discard();
-                if let Some(outbox) = outbox {
-                    outbox.end(finish.clone());
-                }
-            }
-            (None, Some(outbox)) if !self.closing.is_open() => outbox.seal(),
-            _ => {}
+        if !ended && self.closing.finish().is_some() {
+            self.on_ended();
         }
+        if let (false, Some(outbox)) = (self.closing.is_open(), &self.outbox) {
+            outbox.seal();
+        }
+        self.wakers.wake_all();
         result
+    }
+
+    /// Nothing more is read as data.
+    fn on_settled(&mut self) {
+        self.decoder.discard();
+        if let Some(error) = self.closing.settled().and_then(|finish| finish.error.clone()) {
+            self.inbox.push(Event::Error(error));
+        }
+    }
+
+    fn on_ended(&mut self) {
+        self.outgoing.discard();
+        if let Some(finish) = self.closing.finish() {
+            tracing::debug!(%finish, "connection ended");
+            if let Some(outbox) = &self.outbox {
+                outbox.end(finish.clone());
+            }
+        }
     }
 }
 

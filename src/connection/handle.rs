@@ -14,7 +14,7 @@ use futures_sink::Sink;
 
 use super::{
     core::check_ping,
-    outbox::{Item, NotPut, Outbox},
+    outbox::{Entry, Item, NoEntry, Outbox},
 };
 use crate::{
     close::{CloseCode, CloseFrame, Finish},
@@ -26,8 +26,11 @@ use crate::{
 ///
 /// What handles send waits, bounded by [`Config::outbox_size`](crate::Config::outbox_size), until the
 /// connection is polled: **when nobody polls the connection, nothing moves.** A handle does not keep
-/// the connection alive. It is a sink, too; closing that sink flushes and retires this handle, and
-/// does not end the connection.
+/// the connection alive.
+///
+/// It is a sink, too; flushing that waits until all that handles have sent is written. Mind that
+/// [`send`](Self::send) is the handle's own, which waits for room, not for the flush of `SinkExt::send`.
+/// Closing the sink flushes and retires this handle, and does not end the connection.
 ///
 /// # Examples
 ///
@@ -60,15 +63,8 @@ pub struct Handle {
 
 /// A handle's own state as a sink.
 enum SinkState {
-    /// The position of the last item that was sent.
-    Open {
-        sent: u64,
-    },
-    Waiting {
-        sent: u64,
-        what_for: WhatFor,
-        listener: EventListener,
-    },
+    Open,
+    Waiting(WhatFor, EventListener),
     Retired,
 }
 
@@ -76,8 +72,8 @@ enum SinkState {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WhatFor {
     Room,
-    /// What was sent to be written.
-    Written,
+    /// All up to this position to be written.
+    Written(u64),
 }
 
 /// Why [`Handle::try_send`] did not take a message; it gives the message back.
@@ -105,7 +101,7 @@ pub enum TrySendError {
 
 impl Handle {
     pub(super) fn new(outbox: Arc<Outbox>) -> Self {
-        Self { outbox, sink: SinkState::Open { sent: 0 } }
+        Self { outbox, sink: SinkState::Open }
     }
 
     /// Queues a message, waiting for room.
@@ -119,7 +115,7 @@ impl Handle {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is done, the message is not sent, and the room goes to the next who waits.
+    /// Dropped before it is done, the message is not sent, and the room is left to others.
     ///
     /// ```
     /// # use wsweave::{Connection, ConnectionExt};
@@ -160,14 +156,13 @@ impl Handle {
     /// ```
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
         let message = message.into();
-        if self.is_retired() {
-            return Err(TrySendError::Closed(message));
-        }
-        match self.outbox.put(Item::Message(message)) {
-            Ok(_) => Ok(()),
-            Err(NotPut::Full(Item::Message(message))) => Err(TrySendError::Full(message)),
-            Err(NotPut::Closed(Item::Message(message))) => Err(TrySendError::Closed(message)),
-            Err(_) => unreachable!("what was put in comes back"),
+        match self.enter() {
+            Ok(entry) => {
+                entry.put(Item::Message(message));
+                Ok(())
+            }
+            Err(NoEntry::Full) => Err(TrySendError::Full(message)),
+            Err(NoEntry::Closed) => Err(TrySendError::Closed(message)),
         }
     }
 
@@ -187,7 +182,8 @@ impl Handle {
     pub fn ping(&self, payload: impl Into<Bytes>) -> Result<(), Error> {
         let payload = payload.into();
         check_ping(&payload)?;
-        self.put(Item::Ping(payload))
+        self.enter()?.put(Item::Ping(payload));
+        Ok(())
     }
 
     /// Asks for the closing handshake, behind what this handle and others have queued.
@@ -212,8 +208,9 @@ impl Handle {
         if self.is_retired() {
             return Err(Error::closed());
         }
-        // A Close always finds room; where it is not taken, another came first.
-        let _ = self.outbox.put(Item::Close(close));
+        if let Ok(entry) = self.outbox.enter_full() {
+            entry.put(Item::Close(close));
+        }
         Ok(())
     }
 
@@ -261,57 +258,60 @@ impl Handle {
         matches!(self.sink, SinkState::Retired)
     }
 
-    fn put(&self, item: Item) -> Result<(), Error> {
-        if self.is_retired() {
-            return Err(Error::closed());
-        }
-        match self.outbox.put(item) {
-            Ok(_) => Ok(()),
-            Err(NotPut::Full(_)) => Err(Error::new(ErrorKind::Full, "the outbox is full")),
-            Err(NotPut::Closed(_)) => Err(Error::closed()),
-        }
+    fn enter(&self) -> Result<Entry<'_>, NoEntry> {
+        if self.is_retired() { Err(NoEntry::Closed) } else { self.outbox.enter() }
     }
 
     fn poll_sink(&mut self, cx: &mut Context<'_>, what_for: WhatFor) -> Poll<Result<(), Error>> {
         loop {
-            let sent = match &self.sink {
-                SinkState::Open { sent } | SinkState::Waiting { sent, .. } => *sent,
-                SinkState::Retired => return Poll::Ready(Err(Error::closed())),
+            let (done, over) = match what_for {
+                WhatFor::Room => (self.outbox.has_room(), !self.outbox.is_open()),
+                WhatFor::Written(position) => {
+                    (self.outbox.is_written(position), self.outbox.finish().is_some())
+                }
             };
-            let done = match what_for {
-                WhatFor::Room => self.outbox.has_room() && self.outbox.is_open(),
-                WhatFor::Written => self.outbox.is_written(sent),
-            };
-            if done {
-                self.sink = SinkState::Open { sent };
-                return Poll::Ready(Ok(()));
-            }
-            let over = match what_for {
-                WhatFor::Room => !self.outbox.is_open(),
-                WhatFor::Written => self.outbox.finish().is_some(),
-            };
-            if over {
-                return Poll::Ready(Err(Error::closed()));
+            if done || over {
+                self.sink = SinkState::Open;
+                return Poll::Ready(if done { Ok(()) } else { Err(Error::closed()) });
             }
             match &mut self.sink {
-                SinkState::Waiting { what_for: same, listener, .. } if *same == what_for => {
+                SinkState::Waiting(same, listener) if *same == what_for => {
                     ready!(Pin::new(listener).poll(cx));
-                    self.sink = SinkState::Open { sent };
+                    self.sink = SinkState::Open;
                 }
-                // What it listens to may have come before the listener: once more around.
-                _ => {
+                SinkState::Open | SinkState::Waiting(..) => {
                     let listener = match what_for {
                         WhatFor::Room => self.outbox.listen_room(),
-                        WhatFor::Written => self.outbox.listen_written(),
+                        WhatFor::Written(_) => self.outbox.listen_written(),
                     };
-                    self.sink = SinkState::Waiting { sent, what_for, listener };
+                    // What it listens to may have come before it: once more around.
+                    self.sink = SinkState::Waiting(what_for, listener);
                 }
+                SinkState::Retired => return Poll::Ready(Err(Error::closed())),
             }
+        }
+    }
+
+    /// What a flush that is under way waits for, or one that begins now: all that any handle has sent,
+    /// so that it ends however much is sent later.
+    fn flush_position(&self) -> WhatFor {
+        match self.sink {
+            SinkState::Waiting(what_for @ WhatFor::Written(_), _) => what_for,
+            _ => WhatFor::Written(self.outbox.position()),
         }
     }
 }
 
-/// A clone has its own state as a sink: it is not retired, and has sent nothing.
+impl From<NoEntry> for Error {
+    fn from(why: NoEntry) -> Self {
+        match why {
+            NoEntry::Full => Self::new(ErrorKind::Full, "the outbox is full"),
+            NoEntry::Closed => Self::closed(),
+        }
+    }
+}
+
+/// A clone has its own state as a sink: it is not retired.
 impl Clone for Handle {
     fn clone(&self) -> Self {
         Self::new(Arc::clone(&self.outbox))
@@ -322,7 +322,11 @@ impl Sink<Message> for Handle {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.get_mut().poll_sink(cx, WhatFor::Room)
+        let handle = self.get_mut();
+        if !handle.is_open() {
+            return Poll::Ready(Err(Error::closed()));
+        }
+        handle.poll_sink(cx, WhatFor::Room)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
@@ -330,17 +334,17 @@ impl Sink<Message> for Handle {
         if handle.is_retired() {
             return Err(Error::closed());
         }
-        match handle.outbox.force(Item::Message(message)) {
-            Some(sent) => {
-                handle.sink = SinkState::Open { sent };
-                Ok(())
-            }
-            None => Err(Error::closed()),
-        }
+        handle.outbox.enter_full()?.put(Item::Message(message));
+        handle.sink = SinkState::Open;
+        Ok(())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.get_mut().poll_sink(cx, WhatFor::Written)
+        let handle = self.get_mut();
+        if handle.is_retired() {
+            return Poll::Ready(Err(Error::closed()));
+        }
+        handle.poll_sink(cx, handle.flush_position())
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -348,7 +352,7 @@ impl Sink<Message> for Handle {
         if handle.is_retired() {
             return Poll::Ready(Ok(()));
         }
-        let flushed = ready!(handle.poll_sink(cx, WhatFor::Written));
+        let flushed = ready!(handle.poll_sink(cx, handle.flush_position()));
         handle.sink = SinkState::Retired;
         Poll::Ready(flushed)
     }

@@ -11,29 +11,39 @@ pub(super) struct Inbox {
     /// The size of what waits, each event counted with a little for itself.
     size: usize,
     messages: usize,
+    /// A message was dropped: what follows it is dropped, too, so that there is no gap.
+    overflown: bool,
 }
 
 impl Inbox {
     pub(super) fn new() -> Self {
-        Self { events: VecDeque::new(), size: 0, messages: 0 }
+        Self { events: VecDeque::new(), size: 0, messages: 0, overflown: false }
     }
 
     pub(super) fn holds_message(&self) -> bool {
         self.messages > 0
     }
 
+    /// Whether no more messages should be read while nobody takes those that wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.holds_message() && self.size >= HIGH_WATER_MARK
+    }
+
     /// Keeps an event for later, if there is room: up to the high-water mark, or one message of any
     /// size. An error always has room, since there is only one.
     pub(super) fn push(&mut self, event: Event) {
-        let size = size(&event);
-        let fits = self.size + size <= HIGH_WATER_MARK;
         match &event {
-            Event::Message(_) if fits || self.messages == 0 => self.messages += 1,
-            Event::Ping(_) | Event::Pong(_) if fits => {}
-            Event::Error(_) => {}
-            _ => return,
+            Event::Message(_) => {
+                self.overflown |= self.is_full();
+                if self.overflown {
+                    return;
+                }
+                self.messages += 1;
+            }
+            Event::Ping(_) | Event::Pong(_) if self.size >= HIGH_WATER_MARK => return,
+            _ => {}
         }
-        self.size += size;
+        self.size += size(&event);
         self.events.push_back(event);
     }
 

@@ -11,13 +11,19 @@ mod pipe;
 mod scratch;
 mod sink;
 mod socket;
+mod step;
 mod stream;
 mod timers;
 mod turn;
 mod wakers;
 mod wire;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -215,7 +221,9 @@ impl<S> Connection<S> {
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         if let (Some(driver), Some(parting)) = (self.driver.take(), self.parting.take()) {
-            parting.part(driver);
+            // A transport that panics may be why this is dropped: a second panic would be the end of
+            // the process.
+            let _ = catch_unwind(AssertUnwindSafe(|| parting.part(driver)));
         }
     }
 }

@@ -54,11 +54,35 @@ pub(super) enum Item {
     Close(CloseFrame),
 }
 
-/// Why an item was not taken; gives it back.
-#[derive(Debug)]
-pub(super) enum NotPut {
-    Full(Item),
-    Closed(Item),
+/// Why nothing is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoEntry {
+    Full,
+    Closed,
+}
+
+/// The right to put one item in.
+pub(super) struct Entry<'a> {
+    outbox: &'a Outbox,
+    state: MutexGuard<'a, State>,
+}
+
+impl Entry<'_> {
+    pub(super) fn put(self, item: Item) {
+        let Self { outbox, mut state } = self;
+        let closing = matches!(item, Item::Close(_));
+        if closing {
+            state.phase = Phase::Closing;
+        }
+        state.size += item.size();
+        state.items.push_back(item);
+        state.put += 1;
+        drop(state);
+        outbox.driver.wake();
+        if closing {
+            outbox.room.notify(usize::MAX);
+        }
+    }
 }
 
 impl Outbox {
@@ -74,41 +98,25 @@ impl Outbox {
         }
     }
 
-    /// Puts an item in; returns its position for [`is_written`](Self::is_written).
-    pub(super) fn put(&self, item: Item) -> Result<u64, NotPut> {
-        let state = self.lock();
-        if !matches!(state.phase, Phase::Open) {
-            return Err(NotPut::Closed(item));
-        }
-        // A Close takes no room and must not be kept waiting by what it ends. Anything else finds
-        // room while the limit is not reached, so that a message beyond it fits an empty queue.
-        if state.size >= self.limit && !matches!(item, Item::Close(_)) {
-            return Err(NotPut::Full(item));
-        }
-        Ok(self.put_into(state, item))
+    /// Lets an item in if there is room: while the limit is not reached, so that a message beyond it
+    /// fits an empty queue.
+    pub(super) fn enter(&self) -> Result<Entry<'_>, NoEntry> {
+        let entry = self.enter_full()?;
+        if entry.state.size >= self.limit { Err(NoEntry::Full) } else { Ok(entry) }
     }
 
-    /// Puts an item in whether or not there is room: a sink promised that there is.
-    pub(super) fn force(&self, item: Item) -> Option<u64> {
+    /// Lets an item in whether or not there is room: a Close, or what a sink was promised room for.
+    pub(super) fn enter_full(&self) -> Result<Entry<'_>, NoEntry> {
         let state = self.lock();
-        matches!(state.phase, Phase::Open).then(|| self.put_into(state, item))
+        match state.phase {
+            Phase::Open => Ok(Entry { outbox: self, state }),
+            Phase::Closing | Phase::Ended(_) => Err(NoEntry::Closed),
+        }
     }
 
-    fn put_into(&self, mut state: MutexGuard<'_, State>, item: Item) -> u64 {
-        state.size += item.size();
-        if matches!(item, Item::Close(_)) {
-            state.phase = Phase::Closing;
-        }
-        state.items.push_back(item);
-        state.put += 1;
-        let (position, room) = (state.put, state.size < self.limit);
-        drop(state);
-        self.driver.wake();
-        if room {
-            // One waiting sender at a time is woken: it passes the word on here.
-            self.room.notify(1);
-        }
-        position
+    /// The position of the last item that was put in, for [`is_written`](Self::is_written).
+    pub(super) fn position(&self) -> u64 {
+        self.lock().put
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -151,7 +159,8 @@ impl Outbox {
         state.size = 0;
         let taken = (mem::take(&mut state.items), state.put);
         drop(state);
-        self.room.notify(1);
+        // All who wait, not one: that one may be a sink whose task has lost interest.
+        self.room.notify(usize::MAX);
         Some(taken)
     }
 
@@ -166,7 +175,7 @@ impl Outbox {
         self.written.notify(usize::MAX);
     }
 
-    /// The connection's side: nothing is accepted any more.
+    /// The connection's side: nothing is accepted any more, and what waits stays.
     pub(super) fn seal(&self) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open) {

@@ -13,7 +13,6 @@ use crate::{
     error::Error,
     ext::{Callbacks, HookResult},
     message::Message,
-    protocol::Origin,
 };
 
 /// The connection as a hook sees it.
@@ -82,11 +81,7 @@ impl<'a> Peer<'a> {
     /// let conn = conn.on_each(|peer, _| peer.ping("still there?"));
     /// ```
     pub fn ping(&mut self, payload: impl Into<Bytes>) {
-        if self.is_open() {
-            if let Err(error) = self.core.ping(payload.into(), Origin::Hook) {
-                self.fail(error);
-            }
-        }
+        self.core.ping_from_hook(payload.into());
     }
 
     /// Begins the closing handshake (RFC 6455, section 7.1.2), behind what is queued.
@@ -133,7 +128,7 @@ impl<'a> Peer<'a> {
     /// ```
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.core.is_open()
+        self.core.accepts()
     }
 
     /// A [`Handle`] for other tasks and threads, made on first use.
@@ -204,8 +199,11 @@ impl<'a> Peer<'a> {
         let before = mem::replace(&mut self.core.hook, Hook::Running);
         let result = hook(self).into_result();
         self.core.hook = before;
-        if let Err(error) = result {
-            self.fail(error);
+        match result {
+            // The hook tried to send while the connection was closing: no failure of its own.
+            Err(error) if error.is_caused_by_closing() && !self.is_open() => {}
+            Err(error) => self.fail(error),
+            Ok(()) => {}
         }
         !mem::take(&mut self.unhook)
     }
@@ -224,6 +222,6 @@ impl<'a> Peer<'a> {
     }
 
     pub(crate) fn try_ping(&mut self, payload: Bytes) -> Result<(), Error> {
-        self.core.ping(payload, Origin::Sink)
+        self.core.ping(payload)
     }
 }

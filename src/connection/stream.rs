@@ -59,7 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for Connection<S> {
     }
 
     fn ending(&self) -> Option<&Finish> {
-        self.driver().core.finish()
+        self.driver().core.ending()
     }
 
     fn give_up(self: Pin<&mut Self>) -> Finish {

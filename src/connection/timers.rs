@@ -15,8 +15,9 @@ pub(super) struct Situation {
     /// The end is under way.
     pub(super) closing: bool,
     pub(super) write_blocked: bool,
-    /// Everything that has arrived is read, and more would be.
-    pub(super) reading: bool,
+    /// Everything that has arrived is read, more would be, and all that is queued is written: only
+    /// now silence is the peer's.
+    pub(super) listening: bool,
 }
 
 /// A time that has come.
@@ -38,7 +39,7 @@ pub(super) struct Timers {
     sleep: Option<(Instant, Sleep)>,
     closing_since: Option<Instant>,
     stalled_since: Option<Instant>,
-    /// `None` while not counting: the connection is not reading.
+    /// `None` while not counting.
     keepalive: Option<Keepalive>,
     /// Something has arrived since the peer was last judged.
     heard: bool,
@@ -104,7 +105,7 @@ impl Timers {
         config: &Config,
         situation: Situation,
     ) -> Poll<Expired> {
-        loop {
+        for _ in 0..2 {
             let Some(now) = self.timer.as_ref().map(|timer| timer.now()) else {
                 return Poll::Pending;
             };
@@ -117,6 +118,10 @@ impl Timers {
                 return Poll::Pending;
             }
         }
+        // A sleep that was kept may end early, but one that was just made should not: a timer that
+        // does not keep time must not keep the task.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Sleeps until `next`, or less.
@@ -155,19 +160,20 @@ impl Timers {
                 return Err(expired);
             }
         }
-        let keepalive = self.judge_peer(now, config, situation.reading)?;
+        let keepalive = self.judge_peer(now, config, situation.listening)?;
         Ok([closing, write, keepalive].into_iter().flatten().min())
     }
 
-    /// Keepalive: only time in which the connection was reading counts.
+    /// Keepalive: only time in which the connection was listening counts.
     fn judge_peer(
         &mut self,
         now: Instant,
         config: &Config,
-        reading: bool,
+        listening: bool,
     ) -> Result<Option<Instant>, Expired> {
-        let Some(interval) = config.keepalive_interval else { return Ok(None) };
-        if !reading {
+        let interval = config.keepalive_interval.filter(|interval| !interval.is_zero());
+        let Some(interval) = interval else { return Ok(None) };
+        if !listening {
             self.keepalive = None;
             return Ok(None);
         }

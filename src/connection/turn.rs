@@ -1,11 +1,12 @@
 //! [`Turn`]: how much a task may do before others get theirs.
 
-use std::task::{Context, Poll};
+use std::task::Context;
 
 /// What has been done since the task last waited.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     reads: u32,
+    writes: u32,
     bytes: usize,
     /// Frames that gave no message.
     frames: u32,
@@ -27,6 +28,7 @@ impl Turn {
     }
 
     pub(super) fn wrote(&mut self, len: usize) {
+        self.writes += 1;
         self.bytes += len;
         self.reads_since_write = 0;
         self.retry_at = 0;
@@ -53,16 +55,18 @@ impl Turn {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.reads >= MAX_READS || self.bytes >= MAX_BYTES || self.frames >= MAX_FRAMES
+        self.reads >= MAX_READS
+            || self.writes >= MAX_WRITES
+            || self.bytes >= MAX_BYTES
+            || self.frames >= MAX_FRAMES
     }
 
-    /// Waits, and is woken at once if the turn is over: a flood starves nobody.
-    pub(super) fn yield_now<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+    /// The task is about to wait. It is woken at once if its turn was over: a flood starves nobody.
+    pub(super) fn end(&mut self, cx: &mut Context<'_>) {
         if self.is_over() {
             cx.waker().wake_by_ref();
         }
         *self = Self::default();
-        Poll::Pending
     }
 }
 
@@ -70,6 +74,7 @@ impl Turn {
 pub(super) const WRITE_MARK: usize = 64 << 10;
 
 const MAX_READS: u32 = 128;
+const MAX_WRITES: u32 = 128;
 const MAX_BYTES: usize = 1 << 20;
 const MAX_FRAMES: u32 = 1_000;
 /// What is queued goes out before the 16th read after.

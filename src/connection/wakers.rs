@@ -1,7 +1,8 @@
 //! [`Wakers`]: two halves in two tasks over a transport that keeps one waker.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Wake, Waker},
 };
 
@@ -30,6 +31,10 @@ impl Half {
 pub(super) struct Wakers {
     waiting: [Option<Waker>; 2],
     shared: Option<(Arc<Shared>, Waker)>,
+    /// Which of them are in `shared`.
+    in_shared: [bool; 2],
+    /// The stream half waited, was woken, and has not polled since.
+    called: bool,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +43,9 @@ struct Shared([Mutex<Option<Waker>>; 2]);
 impl Wakers {
     /// The waker to give to the transport instead of the polling task's own, if it has to be another.
     pub(super) fn for_transport(&mut self, half: Half, own: &Waker) -> Option<Waker> {
+        if half == Half::Stream {
+            self.called = false;
+        }
         let other = self.waiting[half.other() as usize].as_ref()?;
         if other.will_wake(own) {
             return None;
@@ -49,6 +57,7 @@ impl Wakers {
         });
         shared.set(half.other(), other);
         shared.set(half, own);
+        self.in_shared = [true; 2];
         Some(waker.clone())
     }
 
@@ -67,33 +76,51 @@ impl Wakers {
 
     /// Wakes the other half if it waits.
     pub(super) fn wake_other(&mut self, half: Half) {
-        if let Some(waker) = self.take(half.other()) {
+        self.wake(half.other());
+    }
+
+    /// Tells, once, whether the stream half is about to poll because it was woken.
+    pub(super) fn take_call(&mut self) -> bool {
+        mem::take(&mut self.called)
+    }
+
+    /// Wakes whoever waits.
+    pub(super) fn wake_all(&mut self) {
+        self.wake(Half::Stream);
+        self.wake(Half::Sink);
+    }
+
+    fn wake(&mut self, half: Half) {
+        if let Some(waker) = self.take(half) {
+            self.called |= half == Half::Stream;
             waker.wake();
         }
     }
 
     fn take(&mut self, half: Half) -> Option<Waker> {
-        let waker = self.waiting[half as usize].take()?;
-        if let Some((shared, _)) = &self.shared {
-            shared.clear(half);
+        let in_shared = mem::take(&mut self.in_shared[half as usize]);
+        if let (true, Some((shared, _))) = (in_shared, &self.shared) {
+            shared.replace(half, None);
         }
-        Some(waker)
+        self.waiting[half as usize].take()
     }
 }
 
+// Wakers are cloned, woken and dropped outside of the locks: they run the code of an executor.
 impl Shared {
     fn set(&self, half: Half, waker: &Waker) {
-        let mut slot = self.0[half as usize].lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *slot {
-            Some(old) => old.clone_from(waker),
-            none => *none = Some(waker.clone()),
+        if !self.slot(half).as_ref().is_some_and(|old| old.will_wake(waker)) {
+            self.replace(half, Some(waker.clone()));
         }
     }
 
-    fn clear(&self, half: Half) {
-        let cleared = self.0[half as usize].lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Dropped here, after the lock: a waker may run the code of an executor.
-        drop(cleared);
+    fn replace(&self, half: Half, waker: Option<Waker>) {
+        let old = mem::replace(&mut *self.slot(half), waker);
+        drop(old);
+    }
+
+    fn slot(&self, half: Half) -> MutexGuard<'_, Option<Waker>> {
+        self.0[half as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,11 +130,8 @@ impl Wake for Shared {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        for slot in &self.0 {
-            let waker = slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+        // Taken, not cloned: whoever is woken polls, and registers anew.
+        let wakers = [Half::Stream, Half::Sink].map(|half| self.slot(half).take());
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 }

@@ -54,7 +54,8 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// Reads once, and gives what arrived to `take`; 0 is the end.
+    /// Reads once, and gives what arrived to `take`; 0 is the end. What was interrupted may be tried
+    /// again.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -65,16 +66,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             take(buffer.get(..len).ok_or_else(overreported)?);
             Poll::Ready(Ok(len))
         });
-        let read = ready!(unless_interrupted(cx, read));
-        match read {
+        let read = ready!(read);
+        match &read {
             Ok(0) => self.input = Side::Ended,
-            Ok(_) => {}
-            Err(_) => (self.input, self.output) = (Side::Ended, Side::Ended),
+            Err(error) if !is_interrupted(error) => {
+                (self.input, self.output) = (Side::Ended, Side::Ended);
+            }
+            _ => {}
         }
         Poll::Ready(read)
     }
 
-    /// Writes once of what waits.
+    /// Writes once of what waits. What was interrupted may be tried again.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -87,16 +90,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             [one] => Pin::new(&mut self.io).poll_write(cx, one),
             many => Pin::new(&mut self.io).poll_write_vectored(cx, many),
         };
-        let written = match ready!(unless_interrupted(cx, written)) {
+        let written = match ready!(written) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(len) if len > slices.iter().map(|slice| slice.len()).sum() => Err(overreported()),
             written => written,
         };
-        match written {
+        match &written {
             Ok(len) => {
                 self.flush = Flush::Due;
-                outgoing.advance(len);
+                outgoing.advance(*len);
             }
+            Err(error) if is_interrupted(error) => {}
             Err(_) => self.output_failed(),
         }
         Poll::Ready(written)
@@ -107,9 +111,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if self.is_flushed() {
             return Poll::Ready(Ok(()));
         }
-        let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        let flushed = ready!(unless_interrupted(cx, flushed));
-        match flushed {
+        let flushed = ready!(unless_interrupted(cx, |cx| Pin::new(&mut self.io).poll_flush(cx)));
+        match &flushed {
             Ok(()) => self.flush = Flush::Done,
             Err(_) => self.output_failed(),
         }
@@ -119,8 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Ends our side, when everything is written: an error is of no interest any more.
     pub(super) fn poll_shut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.output_is_open() {
-            let shut = Pin::new(&mut self.io).poll_close(cx);
-            let _ = ready!(unless_interrupted(cx, shut));
+            let _ = ready!(unless_interrupted(cx, |cx| Pin::new(&mut self.io).poll_close(cx)));
             self.output = Side::Ended;
         }
         Poll::Ready(())
@@ -131,15 +133,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-/// What was interrupted is tried again in the next poll.
-fn unless_interrupted<T>(cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-    match result {
-        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
-            cx.waker().wake_by_ref();
-            Poll::Pending
+pub(super) fn is_interrupted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
+}
+
+/// Tries once more what was interrupted; if that is, too, the next poll does.
+fn unless_interrupted<T>(
+    cx: &mut Context<'_>,
+    mut attempt: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+) -> Poll<io::Result<T>> {
+    for _ in 0..2 {
+        match attempt(cx) {
+            Poll::Ready(Err(error)) if is_interrupted(&error) => {}
+            result => return result,
         }
-        result => result,
     }
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 fn overreported() -> io::Error {

@@ -161,23 +161,25 @@ impl Closing {
         *self = Self::Ended(finish);
     }
 
-    /// How the connection ends if it is given up now: dropped, with `code` to say so if no Close has
-    /// been sent.
-    pub(crate) fn given_up(&self, code: CloseCode) -> Finish {
+    /// How the connection ends if it is given up now, with `code` if no Close has been sent.
+    pub(crate) fn given_up(&self, code: CloseCode, all_written: bool) -> Finish {
         match self {
-            Self::Open => unanswered(CloseFrame { code, reason: Text::default() }, None),
+            Self::Open => Finish { initiator: Initiator::Us, code, ..lost(None) },
             Self::Sent(sent) => unanswered(sent.clone(), None),
             Self::Complete { initiator, sent, received } => {
-                complete(*initiator, sent.clone(), received.clone())
+                let finish = complete(*initiator, sent.clone(), received.clone());
+                Finish { clean: all_written, ..finish }
             }
             Self::Failing(finish) | Self::Severed(finish) | Self::Ended(finish) => finish.clone(),
         }
     }
 
-    /// We end the connection without a word.
-    pub(crate) fn abort(&mut self) {
-        if !matches!(self, Self::Ended(_)) {
+    /// We end the connection without a word more.
+    pub(crate) fn abort(&mut self, all_written: bool) {
+        if self.is_open() {
             *self = Self::Ended(Finish { initiator: Initiator::Us, ..lost(None) });
+        } else {
+            self.end(None, all_written);
         }
     }
 }

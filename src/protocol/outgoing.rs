@@ -20,10 +20,11 @@ pub(crate) struct Outgoing {
     segments: VecDeque<Segment>,
     /// How much of the first segment has been written.
     start: usize,
-    /// How many bytes wait.
+    /// How many bytes wait, and have ever been written.
     len: usize,
-    /// How many of them are pongs behind all messages and pings.
-    trailing_pongs: usize,
+    written: u64,
+    /// How many of them are behind all that a flush waits for.
+    trailing: usize,
     /// What they are, in order.
     runs: VecDeque<Run>,
     /// How many of them are replies.
@@ -48,12 +49,24 @@ enum Segment {
 /// Why something is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The sink or a handle: these can wait for room.
+    /// The connection as a sink, which can wait for room.
     Sink,
+    /// A handle, which can wait for room and has a flush of its own.
+    Handle,
     /// A hook, in reply to what was read.
     Hook,
     /// The protocol itself, in reply to what was read.
     Protocol,
+}
+
+impl Origin {
+    fn is_reply(self) -> bool {
+        matches!(self, Self::Hook | Self::Protocol)
+    }
+
+    fn is_flushed(self) -> bool {
+        matches!(self, Self::Sink | Self::Hook)
+    }
 }
 
 impl Outgoing {
@@ -63,7 +76,8 @@ impl Outgoing {
             segments: VecDeque::new(),
             start: 0,
             len: 0,
-            trailing_pongs: 0,
+            written: 0,
+            trailing: 0,
             runs: VecDeque::new(),
             replies_len: 0,
         }
@@ -78,14 +92,24 @@ impl Outgoing {
         self.len == 0
     }
 
+    /// The position behind all that has been written.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The position behind all that waits.
+    pub(crate) fn end(&self) -> u64 {
+        self.written + self.len as u64
+    }
+
     /// How many of the bytes that wait are what reading itself produced.
     pub(crate) fn replies_len(&self) -> usize {
         self.replies_len
     }
 
-    /// Tells whether all messages and pings have been written; replies of the protocol may wait.
-    pub(crate) fn payloads_written(&self) -> bool {
-        self.len <= self.trailing_pongs
+    /// Tells whether all that a flush waits for has been written: what the sink and hooks sent.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.len <= self.trailing
     }
 
     /// Queues a message, in frames of at most `fragment_size` bytes.
@@ -138,7 +162,8 @@ impl Outgoing {
     /// `len` bytes have been written.
     pub(crate) fn advance(&mut self, len: usize) {
         self.len -= len;
-        self.trailing_pongs = self.trailing_pongs.min(self.len);
+        self.written += len as u64;
+        self.trailing = self.trailing.min(self.len);
         self.start += len;
         while let Some(first) = self.segments.front() {
             let first = first.as_ref().len();
@@ -182,7 +207,7 @@ impl Outgoing {
             };
             self.segments.push_back(Segment::Payload(payload));
         }
-        self.record(header_len + len, opcode, origin);
+        self.record(header_len + len, origin);
     }
 
     /// A buffer at the end of the queue with room for `len` bytes more.
@@ -201,10 +226,10 @@ impl Outgoing {
         }
     }
 
-    fn record(&mut self, len: usize, opcode: OpCode, origin: Origin) {
+    fn record(&mut self, len: usize, origin: Origin) {
         self.len += len;
-        self.trailing_pongs = if opcode == OpCode::Pong { self.trailing_pongs + len } else { 0 };
-        let is_reply = origin != Origin::Sink;
+        self.trailing = if origin.is_flushed() { 0 } else { self.trailing + len };
+        let is_reply = origin.is_reply();
         if is_reply {
             self.replies_len += len;
         }
