@@ -19,8 +19,10 @@ use crate::{
 /// `feed` queues, and writes only beyond 64 KiB; `send` queues and writes; `close` goes through the
 /// closing handshake with code 1000 and waits for its end.
 ///
-/// Waiting for room never stops reading, so that two peers that both push do not lock each other up.
-/// After an unclean end all of these give its error.
+/// Waiting does not stop reading, so that two peers that both push do not lock each other up, as long
+/// as somebody takes the messages that arrive: one that nobody takes is where reading stops, until we
+/// are closing. Then messages wait for a reader up to 64 KiB, or one of any size, and what is too much
+/// is dropped if nobody reads. After an unclean end all of these give its error.
 impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Connection<S> {
     type Error = Error;
 

@@ -1,4 +1,12 @@
 //! [`Closing`]: the closing handshake (RFC 6455, section 7) as one state.
+//!
+//! | | `begin` | `receive` | `fail` | `end_of_input` | `sever` | `end` |
+//! |---|---|---|---|---|---|---|
+//! | `Open` | `Sent` | `Complete`, answers | `Failing`, sends | `Failing` | `Severed` | `Ended` |
+//! | `Sent` | | `Complete` | `Failing` | `Failing` | `Severed` | `Ended` |
+//! | `Complete` | | | | | `Ended` | `Ended` |
+//! | `Failing` | | | | | `Ended` | `Ended` |
+//! | `Severed` | | `Ended` | `Ended` | `Ended` | | `Ended` |
 
 use std::mem;
 
