@@ -2,7 +2,7 @@
 //! in each of the three styles: `cargo run --example echo`.
 
 use async_std::task;
-use futures::{SinkExt, StreamExt, future::join, stream};
+use futures::{SinkExt, StreamExt, TryStreamExt, future::try_join, stream};
 use wsweave::{CloseCode, ConnectionExt, Error, Finish, Listener, Message};
 
 const WORDS: [&str; 3] = ["ping", "pong", "grüezi"];
@@ -49,11 +49,11 @@ async fn pipe(url: &str) -> Result<(), Error> {
     let conn = wsweave::connect(url).await?.on_finish(|finish| println!("   {finish}"));
     let (sink, stream) = conn.results().split();
     let words = stream::iter(WORDS).map(|word| Ok(sent(word))).forward(sink);
-    let echoes = stream.for_each(async |echo| match echo {
-        Ok(e) => received(&e),
-        Err(e) => eprintln!("{e}"),
+    let echoes = stream.try_for_each(async |echo| {
+        received(&echo);
+        Ok(())
     });
-    join(words, echoes).await.0
+    try_join(words, echoes).await.map(|_| ())
 }
 
 /// Each echo calls for the next word; when there is none left, the hook closes.
