@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures::SinkExt;
 use wsweave::{Bytes, CloseCode, ConnectionExt, Duplex, Error, Handle, Message, Peer};
 
 /// What a client may order.
@@ -33,7 +34,10 @@ pub(crate) fn obey(conn: impl Duplex) -> impl Duplex {
         }
     })
     .on_each(move |peer, message| obey_at_once(peer, message, &pings))
-    .on_each_async(obey_slowly)
+    .on_each_async(|handle, message| async {
+        // It fails only when the connection is closing: then nobody waits for the rest.
+        let _ = obey_slowly(handle, message).await;
+    })
 }
 
 /// Whether a message is left for the echo.
@@ -60,15 +64,17 @@ fn obey_at_once(peer: &mut Peer<'_>, message: &Message, pings: &Pings) {
     }
 }
 
-/// `!push`: through the handle, which waits while the client does not read.
-async fn obey_slowly(handle: Handle, message: Message) -> Result<(), Error> {
+/// `!push`: through the handle, whose sink waits while the client does not read; and flushed, since
+/// what is sent elsewhere meanwhile might overtake it.
+async fn obey_slowly(mut handle: Handle, message: Message) -> Result<(), Error> {
     let Some(Ok(Command::Push { count, size })) = message.as_text().and_then(Command::parse) else {
         return Ok(());
     };
     for i in 0..count {
-        handle.send(vec![i.to_le_bytes()[0]; size]).await?;
+        handle.feed(vec![i.to_le_bytes()[0]; size].into()).await?;
     }
-    handle.send(format!("!pushed {count}")).await
+    handle.feed(format!("!pushed {count}").into()).await?;
+    handle.flush().await
 }
 
 impl<'a> Command<'a> {
