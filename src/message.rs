@@ -1,6 +1,11 @@
 //! What travels over a connection: [`Message`], and [`Text`], the checked UTF-8 inside it.
 
-use std::{borrow::Borrow, fmt, ops::Deref};
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+};
 
 use bytes::Bytes;
 
@@ -187,7 +192,7 @@ impl From<Message> for Bytes {
 /// let refused = Text::try_from(Bytes::from_static(&[0xff])).unwrap_err();
 /// assert_eq!(refused.kind(), wsweave::ErrorKind::InvalidInput);
 /// ```
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text(Bytes);
 
 impl Text {
@@ -238,6 +243,13 @@ impl AsRef<str> for Text {
 impl AsRef<[u8]> for Text {
     fn as_ref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// As `str` hashes, which `Borrow<str>` promises.
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
