@@ -1,17 +1,21 @@
 //! Header fields as the handshake reads them, and the names that belong to it.
 
+use std::str;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
 };
 
 /// The elements of a list over all lines of its field (RFC 9110, section 5.6.1).
+///
+/// One that is not text does not go unseen: it is there, and equals nothing.
 pub(super) fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers
         .get_all(name)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .map(|element| str::from_utf8(element).unwrap_or(NO_TEXT))
         .map(|element| element.trim_matches([' ', '\t']))
         .filter(|element| !element.is_empty())
 }
@@ -47,3 +51,6 @@ pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     [HOST, CONNECTION, UPGRADE, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name)
         || name.as_str().starts_with("sec-websocket-")
 }
+
+/// No header's value can have this byte.
+const NO_TEXT: &str = "\0";

@@ -189,6 +189,33 @@ fn each_broken_rule_of_the_answer_is_named() {
 }
 
 #[test]
+fn what_is_not_text_does_not_go_unseen() {
+    for (line, rule) in [
+        (
+            b"Sec-WebSocket-Extensions: permessage-deflate; x=\"\xff\"\r\n\r\n".as_slice(),
+            "extension",
+        ),
+        (b"Sec-WebSocket-Extensions: \xff\r\n\r\n", "extension"),
+        (b"Upgrade: h2c\xff\r\n\r\n", "nothing else"),
+        (b"Upgrade: \xff\r\n\r\n", "nothing else"),
+    ] {
+        let io = Script::answer(move |request| {
+            let answer = switching(request, "");
+            [answer.as_bytes()[..answer.len() - 2].as_ref(), line].concat()
+        });
+        let error = block_on(client().connect_over(io)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Handshake);
+        assert!(error.to_string().contains(rule), "{error} names {rule}");
+    }
+    let io = Script::answer(|request| {
+        let answer = switching(request, "");
+        let (before, after) = answer.split_once("Connection: ").unwrap();
+        [before.as_bytes(), b"Connection: \xff, ", after.as_bytes()].concat()
+    });
+    assert!(block_on(client().connect_over(io)).is_ok());
+}
+
+#[test]
 fn the_accept_key_is_compared_exactly() {
     let lower = |request: &str| {
         let accept = accept_key(request);
