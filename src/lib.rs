@@ -77,6 +77,7 @@ mod message;
 mod net;
 mod protocol;
 mod rt;
+mod timeout;
 
 pub use bytes::Bytes;
 pub use http;

@@ -13,9 +13,8 @@ use httparse::{Status, parse_chunk_size};
 use super::{
     fields::{has, only},
     head::read_some,
-    within::within,
 };
-use crate::config::Clock;
+use crate::{config::Clock, timeout::within};
 
 /// Reads the body, or as much of it as comes soon and fits; `start` came with the head. What fails on
 /// the way only makes it shorter: the answer is the error to report.

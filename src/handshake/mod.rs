@@ -10,7 +10,6 @@ mod fields;
 mod head;
 mod opening;
 pub(crate) mod server;
-mod within;
 
 pub use self::answer::{Accept, Refusal};
-pub(crate) use self::{answer::field, fields::is_token, opening::Opening, within::within};
+pub(crate) use self::{answer::field, fields::is_token, opening::Opening};

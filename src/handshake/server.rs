@@ -22,12 +22,12 @@ use super::{
     fields::{has, only},
     head::{Head, read_some},
     opening::Opening,
-    within::within,
 };
 use crate::{
     config::{Config, Role},
     connection::Connection,
     error::{Error, ErrorKind},
+    timeout::within,
 };
 
 /// Reads a request, answers it as `decide` says, and makes a connection if that was to accept.

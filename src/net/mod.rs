@@ -2,13 +2,11 @@
 
 mod acceptor;
 mod client;
-mod connect;
 mod listener;
 mod url;
 
 pub use self::{
     acceptor::Acceptor,
-    client::Client,
-    connect::connect,
+    client::{Client, connect},
     listener::{Listener, listen},
 };
