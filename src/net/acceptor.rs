@@ -27,18 +27,18 @@ use crate::{
 /// ```
 /// use async_std::net::{TcpListener, TcpStream};
 /// use futures::{SinkExt, StreamExt, future::try_join};
-/// use wsweave::{Acceptor, Client};
+/// use wsweave::{Acceptor, Client, Socket};
 ///
 /// # async_std::task::block_on(async {
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// let addr = listener.local_addr()?;
 /// let server = async {
 ///     let (stream, _) = listener.accept().await?;
-///     Acceptor::new().accept(stream).await
+///     Acceptor::new().accept(Socket::from(stream)).await
 /// };
 /// let client = async {
 ///     let stream = TcpStream::connect(addr).await?;
-///     Client::new("ws://chat.example/")?.connect_over(stream).await
+///     Client::new("ws://chat.example/")?.connect_over(Socket::from(stream)).await
 /// };
 /// let (mut server, mut client) = try_join(server, client).await?;
 ///
@@ -103,6 +103,10 @@ impl Acceptor {
     }
 
     /// Reads the request from `io`, answers it, and makes a connection.
+    ///
+    /// The `poll_close` of `io` has to end the sending side, as `shutdown` does for TCP: the closing
+    /// handshake relies on it, and so does a refusal. That of async-std's `TcpStream` does nothing; wrap
+    /// it with `Socket::from`.
     ///
     /// # Errors
     ///

@@ -9,11 +9,12 @@ use async_std::{
     task::{block_on, sleep},
 };
 use futures::{
-    StreamExt,
+    SinkExt, StreamExt,
     future::{Either, join, select},
 };
 use wsweave::{
-    Accept, Client, Config, ErrorKind, Listener, Refusal, Socket, connect, http::StatusCode, listen,
+    Accept, Acceptor, Client, Config, ErrorKind, Listener, Refusal, Socket, connect,
+    http::StatusCode, listen,
 };
 
 use crate::server::REQUEST;
@@ -164,6 +165,26 @@ fn closing_a_socket_ends_its_sending_side_and_not_the_other() {
         peer.write_all(b"x").await.unwrap();
         assert_eq!(futures::AsyncReadExt::read(&mut socket, &mut [0]).await.unwrap(), 1);
         futures::AsyncWriteExt::close(&mut socket).await.unwrap();
+    });
+}
+
+#[test]
+fn both_sides_of_a_wrapped_stream_end_at_once() {
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let (client, acceptor) = (Client::new("ws://chat.example/").unwrap(), Acceptor::new());
+        let (client, server) = join(
+            client.connect_over(Socket::from(stream)),
+            acceptor.accept(Socket::from(accepted)),
+        )
+        .await;
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        let too_late = sleep(Duration::from_secs(5));
+        // The server keeps its connection, so that only `poll_close` can end TCP.
+        let both = join(client.close(), server.next());
+        assert!(matches!(select(pin!(too_late), both).await, Either::Right(((Ok(()), None), _))));
     });
 }
 
