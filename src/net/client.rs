@@ -1,5 +1,7 @@
 //! [`Client`], what to connect to and how; and [`connect`].
 
+use std::io;
+
 use async_tungstenite::tungstenite::client::IntoClientRequest;
 use futures_io::{AsyncRead, AsyncWrite};
 use http::{
@@ -10,10 +12,10 @@ use http::{
 use super::url::Url;
 use crate::{
     config::Config,
-    connection::Connection,
+    connection::{Connection, Socket},
     error::{Error, ErrorKind},
     handshake::{client, field, is_token},
-    rt,
+    rt::{self, Runtime},
     timeout::within,
 };
 
@@ -180,7 +182,7 @@ impl Client {
         let runtime = rt::required("connect")?;
         let (host, port) = (self.url.host(), self.url.port());
         self.in_time(async {
-            let socket = runtime.connect(host, port).await.map_err(|error| {
+            let socket = connect_tcp(runtime, host, port).await.map_err(|error| {
                 let message = format!("cannot connect to {host} port {port}");
                 Error::with_source(ErrorKind::Io, message, error)
             })?;
@@ -191,6 +193,10 @@ impl Client {
 
     /// Does the handshake over a transport that is there already: a TLS stream, a Unix socket, a pipe.
     /// The URL gives the path and the `Host` header.
+    ///
+    /// The `poll_close` of `io` has to end the sending side, as `shutdown` does for TCP: the closing
+    /// handshake relies on it. That of async-std's `TcpStream` does nothing; wrap it with
+    /// `Socket::from`.
     ///
     /// # Errors
     ///
@@ -289,4 +295,16 @@ impl Client {
 /// ```
 pub async fn connect(url: &str) -> Result<Connection, Error> {
     Client::new(url)?.connect().await
+}
+
+/// Connects to the first of a host's addresses that answers.
+async fn connect_tcp(runtime: &dyn Runtime, host: &str, port: u16) -> io::Result<Socket> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for addr in runtime.look_up(host, port).await? {
+        match runtime.connect(addr).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use ::async_std::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, ToSocketAddrs},
     task,
 };
 use futures_io::{AsyncRead, AsyncWrite};
@@ -35,9 +35,13 @@ impl Runtime for AsyncStd {
         task::spawn(task);
     }
 
-    fn connect<'a>(&self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Socket>> {
+    fn look_up<'a>(&self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok((host, port).to_socket_addrs().await?.collect()) })
+    }
+
+    fn connect(&self, addr: SocketAddr) -> Boxed<'static, io::Result<Socket>> {
         Box::pin(async move {
-            let stream = TcpStream::connect((host, port)).await?;
+            let stream = TcpStream::connect(addr).await?;
             stream.set_nodelay(true)?;
             Ok(stream.into())
         })
@@ -74,6 +78,22 @@ impl Timer for AsyncStdTimer {
     }
 }
 
+/// Unlike the stream itself, the socket ends its sending side when it is closed, as the closing
+/// handshake needs it.
+///
+/// ```
+/// use async_std::net::{TcpListener, TcpStream};
+/// use futures::{AsyncReadExt, AsyncWriteExt};
+/// use wsweave::Socket;
+///
+/// # async_std::task::block_on(async {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let mut socket = Socket::from(TcpStream::connect(listener.local_addr()?).await?);
+/// let (mut peer, _) = listener.accept().await?;
+/// socket.close().await?;
+/// assert_eq!(peer.read(&mut [0]).await?, 0);
+/// # Ok::<_, std::io::Error>(()) }).unwrap();
+/// ```
 impl From<TcpStream> for Socket {
     fn from(stream: TcpStream) -> Self {
         Self::new(Tcp(stream))

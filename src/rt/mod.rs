@@ -23,9 +23,11 @@ pub(crate) trait Runtime: Send + Sync {
     /// Lets it finish `task` by itself.
     fn spawn(&self, task: Boxed<'static, ()>);
 
-    /// Looks up a host and connects to the first of its addresses that answers, with Nagle's algorithm
-    /// off.
-    fn connect<'a>(&self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Socket>>;
+    /// Looks up the addresses of a host, the best one first.
+    fn look_up<'a>(&self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Vec<SocketAddr>>>;
+
+    /// Connects over TCP, with Nagle's algorithm off.
+    fn connect(&self, addr: SocketAddr) -> Boxed<'static, io::Result<Socket>>;
 
     /// Listens on `HOST:PORT`; gives the address that it got, too.
     fn listen<'a>(&self, addr: &'a str) -> Boxed<'a, io::Result<(SocketAddr, Incoming)>>;
