@@ -53,17 +53,19 @@ pub struct Config {
     pub close_timeout: Duration,
     /// How long a write may make no progress before the connection ends. 40 s.
     pub write_timeout: Duration,
-    /// How long the peer may be silent before it is sent a ping; `None`: no keepalive. 20 s.
+    /// How long the peer may be silent before it is sent a ping; `None`, or 0: no keepalive. 20 s.
     pub keepalive_interval: Option<Duration>,
     /// How long the peer may take to send anything after that ping. 20 s.
     pub keepalive_timeout: Duration,
     /// How long connecting may take: name look-up, TCP and the opening handshake together. 30 s.
     pub connect_timeout: Duration,
-    /// How long a server waits for the whole head of the opening handshake. 10 s.
+    /// How long a server's opening handshake may take: the whole head of the request, however it
+    /// drips, and the writing of the answer. 10 s.
     pub handshake_timeout: Duration,
-    /// The largest head of an opening handshake, in bytes. 16 KiB.
+    /// The largest head of an opening handshake, in bytes. 16 KiB. A client counts the interim
+    /// answers (RFC 9110, section 15.2) before the final one, too.
     pub max_head_size: usize,
-    /// The most header fields in an opening handshake. 64.
+    /// The most header fields in the head of an opening handshake. 64; more than 124 are never read.
     pub max_headers: usize,
     pub(crate) clock: Clock,
 }
