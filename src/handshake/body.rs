@@ -64,7 +64,6 @@ impl Framing {
         let headers = response.headers();
         match response.status() {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Self::Length(0),
-            status if status.is_informational() => Self::Length(0),
             _ if has(headers, TRANSFER_ENCODING, "chunked") => Self::Chunked,
             _ => content_length(headers).map_or(Self::UntilEnd, Self::Length),
         }

@@ -1,7 +1,8 @@
 //! The client's opening handshake.
 
-use async_tungstenite::tungstenite::handshake::{
-    client::generate_request, derive_accept_key, machine::TryParse,
+use async_tungstenite::tungstenite::{
+    error::{CapacityError, Error as HttpError},
+    handshake::{client::generate_request, derive_accept_key, machine::TryParse},
 };
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::AsyncWriteExt;
@@ -15,7 +16,7 @@ use http::{
 use super::{
     body,
     fields::{has, list, only, sole},
-    head::Head,
+    head::{Head, TOO_MANY_FIELDS},
     opening::Opening,
 };
 use crate::{
@@ -39,8 +40,7 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     io.write_all(&request).await?;
     io.flush().await?;
 
-    let mut head = Head::read(&mut io, config).await?;
-    let response = parse(&mut head.bytes)?;
+    let (head, response) = read_answer(&mut io, config).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let body = body::read(&mut io, &response, head.rest, &config.clock).await;
         return Err(Error::refused(response.map(|()| body)));
@@ -50,6 +50,22 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     let opening = Opening::response(head.bytes, subprotocol);
     Ok(Connection::from_partially_read(io, head.rest, Role::Client, config.clone())
         .with_opening(opening))
+}
+
+/// Reads the final answer; those before it are for information only (RFC 9110, section 15.2).
+async fn read_answer<S: AsyncRead + Unpin>(
+    io: &mut S,
+    config: &Config,
+) -> Result<(Head, Response<()>), Error> {
+    let mut head = Head::read(io, config).await?;
+    loop {
+        let response = parse(&mut head.bytes)?;
+        let status = response.status();
+        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok((head, response));
+        }
+        head = head.next(io, config).await?;
+    }
 }
 
 /// Parses the answer. tungstenite refuses HTTP/1.0 before it shows the status, and a server that
@@ -69,6 +85,9 @@ fn parse(head: &mut [u8]) -> Result<Response<()>, Error> {
             Ok(response)
         }
         Ok(None) => Err(fail("the server's answer is not HTTP")),
+        Err(HttpError::Capacity(CapacityError::TooManyHeaders)) => {
+            Err(Error::new(ErrorKind::LimitExceeded, TOO_MANY_FIELDS))
+        }
         Err(error) => {
             Err(Error::with_source(ErrorKind::Handshake, "the server's answer is not HTTP", error))
         }

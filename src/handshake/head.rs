@@ -16,6 +16,8 @@ pub(super) struct Head {
     pub(super) bytes: Vec<u8>,
     /// What the peer sent behind the head: the first frames, or the start of a body.
     pub(super) rest: Vec<u8>,
+    /// The size of this head and of those before it.
+    total: usize,
 }
 
 impl Head {
@@ -29,10 +31,32 @@ impl Head {
         io: &mut S,
         config: &Config,
     ) -> Result<Self, Error> {
-        let mut bytes = Vec::new();
+        Self::read_on(io, Vec::new(), 0, config).await
+    }
+
+    /// Reads the head behind this one. The limit of their size holds for all together.
+    pub(super) async fn next<S: AsyncRead + Unpin>(
+        self,
+        io: &mut S,
+        config: &Config,
+    ) -> Result<Self, Error> {
+        Self::read_on(io, self.rest, self.total, config).await
+    }
+
+    async fn read_on<S: AsyncRead + Unpin>(
+        io: &mut S,
+        mut bytes: Vec<u8>,
+        before: usize,
+        config: &Config,
+    ) -> Result<Self, Error> {
         let mut lines = Lines::default();
         let mut chunk = [0; CHUNK];
         let end = loop {
+            let end = lines.find_end(&bytes);
+            lines.check(before + end.unwrap_or(bytes.len()), config)?;
+            if let Some(end) = end {
+                break end;
+            }
             let read = read_some(io, &mut chunk).await?;
             if read.is_empty() {
                 return Err(Error::new(
@@ -41,15 +65,10 @@ impl Head {
                 ));
             }
             bytes.extend_from_slice(read);
-            let end = lines.find_end(&bytes);
-            lines.check(end.unwrap_or(bytes.len()), config)?;
-            if let Some(end) = end {
-                break end;
-            }
         };
         let rest = bytes.split_off(end);
         bytes.drain(..lines.first);
-        Ok(Self { bytes, rest })
+        Ok(Self { bytes, rest, total: before + end })
     }
 }
 
@@ -115,3 +134,6 @@ impl Lines {
 
 /// Most heads are smaller.
 const CHUNK: usize = 1024;
+
+/// tungstenite has a bound of its own, 124 fields.
+pub(super) const TOO_MANY_FIELDS: &str = "the handshake has more than 124 header fields";

@@ -20,7 +20,7 @@ use http::{
 use super::{
     answer::{Accept, Refusal, encode},
     fields::{has, only},
-    head::{Head, read_some},
+    head::{Head, TOO_MANY_FIELDS, read_some},
     opening::Opening,
 };
 use crate::{
@@ -112,10 +112,7 @@ fn parse(head: &[u8]) -> Result<Request<()>, Refusal> {
         Ok(Some((_, request))) => Ok(request),
         Ok(None) => Err(bad_request("the request is not HTTP")),
         Err(HttpError::Protocol(ProtocolError::WrongHttpMethod)) => Err(method_not_allowed()),
-        // tungstenite has a bound of its own, 124.
-        Err(HttpError::Capacity(CapacityError::TooManyHeaders)) => {
-            Err(too_large("the handshake has too many header fields"))
-        }
+        Err(HttpError::Capacity(CapacityError::TooManyHeaders)) => Err(too_large(TOO_MANY_FIELDS)),
         Err(error) => Err(bad_request(format!("the request is not HTTP: {error}"))),
     }
 }

@@ -9,7 +9,7 @@ use futures::{
 use wsweave::{Bytes, Config, Error, ErrorKind, http::Response};
 
 use crate::{
-    client::{client, connect},
+    client::{client, connect, switching},
     script::{Clock, Script, Step},
 };
 
@@ -69,7 +69,6 @@ fn the_body_is_not_waited_for_when_it_is_whole() {
         "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         "204 No Content\r\n\r\n",
         "304 Not Modified\r\nContent-Length: 5\r\n\r\n",
-        "103 Early Hints\r\n\r\n",
     ] {
         let client = client().config(Config::default().no_timer());
         refused(connect(&client, move |_| format!("HTTP/1.1 {rest}")));
@@ -108,4 +107,42 @@ fn a_refusal_in_http_1_0_is_a_refusal() {
     assert_eq!(response.status(), 502);
     assert_eq!(response.version(), wsweave::http::Version::HTTP_10);
     assert_eq!(response.body(), "gone");
+}
+
+#[test]
+fn interim_answers_come_before_the_final_one() {
+    const INTERIM: &str =
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let answer = |request: &str| format!("{INTERIM}{}", switching(request, "Server: loom\r\n"));
+    let length = answer("Sec-WebSocket-Key: x").len();
+    for size in 1..=length {
+        let parts = (0..length).step_by(size).map(|at| {
+            Step::Answer(Box::new(move |request| {
+                answer(request).as_bytes()[at..(at + size).min(length)].into()
+            }))
+        });
+        let conn = block_on(client().connect_over(Script::new(parts))).unwrap();
+        assert_eq!(conn.response().unwrap().headers()["server"], "loom", "by {size}");
+    }
+    let refusal = format!("{INTERIM}HTTP/1.1 401 X\r\nContent-Length: 2\r\n\r\nno");
+    let response = refused(connect(&client(), |_| refusal));
+    assert_eq!((response.status().as_u16(), response.body().as_ref()), (401, b"no".as_slice()));
+}
+
+#[test]
+fn interim_answers_share_the_limit_of_the_heads_size() {
+    let interim = "HTTP/1.1 102 Processing\r\n\r\n";
+    let size = 10 * interim.len() + switching("Sec-WebSocket-Key: x", "").len();
+    for (limit, fits) in [(size, true), (size - 1, false)] {
+        let client = client().config(Config::default().max_head_size(limit));
+        let result = connect(&client, move |request| {
+            format!("{}{}", interim.repeat(10), switching(request, ""))
+        });
+        match result {
+            Ok(_) => assert!(fits),
+            Err(error) => assert!(!fits && error.kind() == ErrorKind::LimitExceeded, "{error}"),
+        }
+    }
+    let endless = connect(&client(), |_| interim.repeat(10_000)).unwrap_err();
+    assert_eq!(endless.kind(), ErrorKind::LimitExceeded);
 }

@@ -274,6 +274,11 @@ fn the_answers_head_is_bounded() {
     assert_eq!(error.kind(), ErrorKind::LimitExceeded);
     let error = connect(&client(), |_| "HTTP/1.1 101 ".repeat(10_000)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    let client = client().config(Config::default().max_headers(1000));
+    let error =
+        connect(&client, |request| switching(request, &"X: y\r\n".repeat(200))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert!(error.to_string().contains("124"), "{error}");
 }
 
 #[test]
