@@ -94,7 +94,8 @@ impl Error {
         }
     }
 
-    /// The HTTP answer of a server that refused the opening handshake, with the start of its body.
+    /// The HTTP answer of a server that refused the opening handshake, with the start of its body: what fits
+    /// in 8 KiB and came within a second.
     ///
     /// ```
     /// let error = wsweave::Text::try_from(vec![0xc0]).unwrap_err();

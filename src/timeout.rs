@@ -1,12 +1,12 @@
-//! [`within`]: a limit in time.
+//! Limits in time: [`within`] and [`briefly`].
 
 use std::{
-    future::{Future, poll_fn},
+    future::{Future, poll_fn, ready},
     task::Poll,
     time::Duration,
 };
 
-use crate::config::Clock;
+use crate::config::{Clock, Sleep};
 
 /// Runs `work` for at most `limit`: `None` if that was not enough. Without a clock there is no limit.
 ///
@@ -17,8 +17,25 @@ pub(crate) fn within<T>(
     limit: Duration,
     work: impl Future<Output = T>,
 ) -> impl Future<Output = Option<T>> {
+    race(work, clock.timer().map(|timer| timer.sleep(limit)))
+}
+
+/// Like [`within`], for work that may stay undone: without a clock it gets one attempt, and must not
+/// wait.
+pub(crate) fn briefly<T>(
+    clock: &Clock,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = Option<T>> {
+    let sleep = clock.timer().map_or_else(|| Box::pin(ready(())) as Sleep, |t| t.sleep(limit));
+    race(work, Some(sleep))
+}
+
+fn race<T>(
+    work: impl Future<Output = T>,
+    mut sleep: Option<Sleep>,
+) -> impl Future<Output = Option<T>> {
     let mut work = Box::pin(work);
-    let mut sleep = clock.timer().map(|timer| timer.sleep(limit));
     poll_fn(move |cx| match (work.as_mut().poll(cx), &mut sleep) {
         (Poll::Ready(output), _) => Poll::Ready(Some(output)),
         (Poll::Pending, Some(sleep)) => sleep.as_mut().poll(cx).map(|()| None),

@@ -14,9 +14,10 @@ use super::{
     fields::{has, only},
     head::read_some,
 };
-use crate::{config::Clock, timeout::within};
+use crate::{config::Clock, timeout::briefly};
 
-/// Reads the body, or as much of it as comes soon and fits; `start` came with the head. What fails on
+/// Reads the body, or as much of it as comes soon (without a clock: as is there) and fits; `start` came
+/// with the head. What fails on
 /// the way only makes it shorter: the answer is the error to report.
 pub(super) async fn read<S: AsyncRead + Unpin>(
     io: &mut S,
@@ -26,7 +27,7 @@ pub(super) async fn read<S: AsyncRead + Unpin>(
 ) -> Bytes {
     let mut raw = start;
     let framing = Framing::of(response);
-    let _ = within(clock, PATIENCE, fill(io, &mut raw, framing)).await;
+    let _ = briefly(clock, PATIENCE, fill(io, &mut raw, framing)).await;
     let mut body = match framing {
         Framing::Chunked => dechunk(&raw),
         Framing::Length(_) | Framing::UntilEnd => raw,

@@ -27,7 +27,7 @@ use crate::{
     config::{Config, Role},
     connection::Connection,
     error::{Error, ErrorKind},
-    timeout::within,
+    timeout::{briefly, within},
 };
 
 /// Reads a request, answers it as `decide` says, and makes a connection if that was to accept.
@@ -44,7 +44,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Some(Ok(Outcome::Refused(error))) => {
             // What fails now cannot be told to anyone: the answer is sent.
-            let _ = within(&config.clock, DRAIN_TIME, drain(&mut io)).await;
+            let _ = briefly(&config.clock, DRAIN_TIME, drain(&mut io)).await;
             Err(error)
         }
         Some(Err(error)) => Err(error),

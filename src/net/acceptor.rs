@@ -112,7 +112,7 @@ impl Acceptor {
     ///
     /// [`ErrorKind::Handshake`](crate::ErrorKind::Handshake) if the request was refused, after the
     /// answer is sent, `io` is shut for writing, and what the peer still sends is read for up to a
-    /// second; [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if all but that takes longer than
+    /// second (without a clock: what has arrived); [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if all but that takes longer than
     /// [`Config::handshake_timeout`]; [`ErrorKind::Io`](crate::ErrorKind::Io) if the transport fails or
     /// ends; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the refusal cannot be sent:
     /// a status below 200, or a header that is not ASCII.

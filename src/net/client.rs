@@ -201,7 +201,8 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind::Refused`] if the server answers with another status than 101, see
-    /// [`Error::response`]; [`ErrorKind::Handshake`] if its answer breaks a rule, which the error names;
+    /// [`Error::response`], whose body is what comes within a second (without a clock: what has
+    /// arrived); [`ErrorKind::Handshake`] if its answer breaks a rule, which the error names;
     /// [`ErrorKind::LimitExceeded`] if the answer's head is too large; [`ErrorKind::Timeout`] if it
     /// takes longer than [`Config::connect_timeout`]; [`ErrorKind::Io`] if the transport fails or ends.
     ///

@@ -146,3 +146,10 @@ fn interim_answers_share_the_limit_of_the_heads_size() {
     let endless = connect(&client(), |_| interim.repeat(10_000)).unwrap_err();
     assert_eq!(endless.kind(), ErrorKind::LimitExceeded);
 }
+
+#[test]
+fn without_a_clock_a_body_is_not_waited_for() {
+    let client = client().config(Config::default().no_timer());
+    let io = Script::whole("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nsta");
+    assert_eq!(refused(block_on(client.connect_over(io))).body(), "sta");
+}
