@@ -122,8 +122,9 @@ impl Accept {
 /// Refuses a request for a connection with an HTTP answer.
 ///
 /// Made of a status and a line of text, or of any [`http::Response`]; `?` makes one with status 500 of
-/// an [`Error`]. `Content-Length` and `Connection: close` are set as it is sent, and then the
-/// connection is ended.
+/// an [`Error`]. `Content-Length` and `Connection: close` are set as it is sent, a status that has no
+/// body (204, 205, 304) goes without, and then the connection is ended. A refusal that cannot be sent,
+/// because its status is below 200 or a header is not ASCII, is answered with 500.
 ///
 /// # Examples
 ///
@@ -181,7 +182,7 @@ impl Refusal {
 
     /// The answer as bytes.
     pub(super) fn encode(&self) -> Result<Vec<u8>, Error> {
-        let (status, body) = (self.response.status(), self.response.body());
+        let status = self.response.status();
         if status.is_informational() {
             return Err(Error::invalid_input(format!("a request cannot be refused with {status}")));
         }
@@ -190,23 +191,28 @@ impl Refusal {
         let headers = head.headers_mut();
         headers.clone_from(self.response.headers());
         headers.remove(TRANSFER_ENCODING);
-        if status == StatusCode::NO_CONTENT {
-            headers.remove(CONTENT_LENGTH);
-        } else {
+        headers.remove(CONTENT_LENGTH);
+        // RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5.
+        let body = match status {
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => None,
+            StatusCode::RESET_CONTENT => Some(&[][..]),
+            _ => Some(self.response.body().as_ref()),
+        };
+        if let Some(body) = body {
             headers.insert(CONTENT_LENGTH, body.len().into());
         }
         // Whoever sends Upgrade names it in Connection (RFC 9110, section 7.8).
         let connection = if headers.contains_key(UPGRADE) { "close, Upgrade" } else { "close" };
         headers.insert(CONNECTION, HeaderValue::from_static(connection));
         let mut bytes = encode(&head)?;
-        bytes.extend_from_slice(body);
+        bytes.extend_from_slice(body.unwrap_or_default());
         Ok(bytes)
     }
 
     /// The error that the refused handshake ends with at this side.
-    pub(super) fn into_error(self) -> Error {
+    pub(super) fn to_error(&self) -> Error {
         let status = self.response.status();
-        let message = match self.reason {
+        let message = match &self.reason {
             Some(reason) => format!("the request was refused with {status}: {reason}"),
             None => format!("the request was refused with {status}"),
         };

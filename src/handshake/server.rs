@@ -1,6 +1,11 @@
 //! The server's opening handshake.
 
-use std::{borrow::Cow, io, time::Duration};
+use std::{
+    borrow::Cow,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use async_tungstenite::tungstenite::{
     error::{CapacityError, Error as HttpError, ProtocolError},
@@ -73,11 +78,19 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let (bytes, outcome) = match answer {
         Ok(accepted) => accepted,
-        Err(refusal) => (refusal.encode()?, Outcome::Refused(refusal.into_error())),
+        Err(refusal) => refuse(&refusal)?,
     };
     io.write_all(&bytes).await?;
     io.flush().await?;
     Ok(outcome)
+}
+
+/// The answer that refuses a request. If that cannot be sent, it is 500, and an error at this side.
+fn refuse(refusal: &Refusal) -> Result<(Vec<u8>, Outcome), Error> {
+    match refusal.encode() {
+        Ok(bytes) => Ok((bytes, Outcome::Refused(refusal.to_error()))),
+        Err(error) => Ok((Refusal::from(error.clone()).encode()?, Outcome::Refused(error))),
+    }
 }
 
 /// Ends a refused connection so that its answer arrives: to close a socket that still has bytes to
@@ -102,9 +115,21 @@ fn answer(
 ) -> Result<(Vec<u8>, Outcome), Refusal> {
     let request = parse(&head.bytes)?;
     let mut response = respond(&request)?;
-    let subprotocol = decide(&request)?.apply(&request, &mut response)?;
+    let subprotocol = decided(&request, decide)?.apply(&request, &mut response)?;
     let opening = Opening::request(head.bytes, subprotocol);
     Ok((encode(&response)?, Outcome::Accepted { opening, rest: head.rest }))
+}
+
+/// Has the callback decide. Its panic must not end whoever runs the handshakes of others, too.
+fn decided(
+    request: &Request<()>,
+    decide: impl FnOnce(&Request<()>) -> Result<Accept, Refusal>,
+) -> Result<Accept, Refusal> {
+    // Nothing of ours is half done while it runs; what it does to its own state is its own business.
+    catch_unwind(AssertUnwindSafe(|| decide(request))).unwrap_or_else(|_| {
+        tracing::error!(path = request.uri().path(), "the callback panicked on a request");
+        Err(Error::new(ErrorKind::Handshake, "the callback panicked").into())
+    })
 }
 
 fn parse(head: &[u8]) -> Result<Request<()>, Refusal> {

@@ -79,7 +79,8 @@ impl Acceptor {
     /// Lets `decide` see each request that is a proper handshake: its path, query and headers. It
     /// accepts it, with headers and a subprotocol, or refuses it with an HTTP answer.
     ///
-    /// It runs while others' handshakes wait, so it should not take long.
+    /// It runs while others' handshakes wait, so it should not take long. If it panics, the request is
+    /// refused with 500.
     ///
     /// # Examples
     ///
@@ -114,8 +115,8 @@ impl Acceptor {
     /// answer is sent, `io` is shut for writing, and what the peer still sends is read for up to a
     /// second (without a clock: what has arrived); [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if all but that takes longer than
     /// [`Config::handshake_timeout`]; [`ErrorKind::Io`](crate::ErrorKind::Io) if the transport fails or
-    /// ends; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the refusal cannot be sent:
-    /// a status below 200, or a header that is not ASCII.
+    /// ends; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the refusal cannot be sent,
+    /// because its status is below 200 or a header is not ASCII: the client is answered with 500 then.
     ///
     /// # Cancel safety
     ///

@@ -206,16 +206,36 @@ fn the_callback_refuses_with_any_http_answer() {
 }
 
 #[test]
-fn a_refusal_that_http_does_not_allow_is_an_error() {
-    for status in [100, 101, 103] {
-        let (result, written) =
-            accept_with(move || Err(Refusal::new(StatusCode::from_u16(status).unwrap(), "")));
+fn a_refusal_that_cannot_be_sent_is_answered_with_500_and_an_error() {
+    let status = |code| Refusal::new(StatusCode::from_u16(code).unwrap(), "secret");
+    let header = Response::builder().status(403).header("X-Why", "é").body("secret").unwrap();
+    for refusal in [status(100), status(101), status(103), header.into()] {
+        let (result, written) = accept_with(move || Err(refusal.clone()));
         assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!(written, "");
+        assert!(written.starts_with("HTTP/1.1 500 ") && !written.contains("secret"), "{written}");
     }
-    let (_, written) =
-        accept_with(|| Err(Response::builder().status(204).body("").unwrap().into()));
-    assert!(!written.contains("content-length"));
+}
+
+#[test]
+fn a_refusal_has_no_body_where_http_does_not_allow_one() {
+    for (status, length) in [(204, None), (205, Some("content-length: 0")), (304, None)] {
+        let (_, written) = accept_with(move || {
+            let response = Response::builder().status(status).header("Content-Length", "9");
+            Err(response.body("unsendable").unwrap().into())
+        });
+        assert!(written.ends_with("\r\n\r\n"), "{written}");
+        let found = written.lines().find(|line| line.starts_with("content-length"));
+        assert_eq!(found, length, "{status}");
+    }
+}
+
+#[test]
+fn a_panic_in_the_callback_is_an_error_of_this_handshake_only() {
+    let (result, written) = accept_with(|| panic!("the callback panics"));
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Handshake);
+    assert!(error.to_string().contains("panicked"), "{error}");
+    assert!(written.starts_with("HTTP/1.1 500 ") && !written.contains("panic"), "{written}");
 }
 
 #[test]
@@ -303,4 +323,14 @@ fn a_refused_peer_is_read_on_up_to_a_bound() {
     let log = io.log();
     assert_eq!(accept(io).unwrap_err().kind(), ErrorKind::Handshake);
     assert!((60_000..80_000).contains(&log.read()), "{}", log.read());
+}
+
+#[test]
+fn a_refusal_without_a_clock_waits_for_nobody() {
+    let acceptor = Acceptor::new().config(Config::default().no_timer());
+    let io = Script::whole("GET / HTTP/1.1\r\n\r\n");
+    let log = io.log();
+    let error = block_on(acceptor.accept(io)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Handshake);
+    assert!(log.is_closed() && log.written().starts_with("HTTP/1.1 400 "));
 }

@@ -130,6 +130,22 @@ fn a_refusal_reaches_the_client_as_an_error() {
 }
 
 #[test]
+fn a_callback_that_panics_does_not_stop_the_listener() {
+    block_on(async {
+        let listener = listen("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr());
+        let mut listener = listener.on_request(|request| {
+            assert_ne!(request.uri().path(), "/panic");
+            Ok(Accept::new())
+        });
+        let refused = while_listening(connect(&format!("{url}/panic")), &mut listener).await;
+        assert_eq!(refused.unwrap_err().response().unwrap().status(), 500);
+        let (client, server) = join(connect(&url), listener.next()).await;
+        assert!(client.is_ok() && server.is_some());
+    });
+}
+
+#[test]
 fn a_dead_port_is_an_error_of_the_network() {
     block_on(async {
         let addr = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
