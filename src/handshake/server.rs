@@ -14,7 +14,7 @@ use async_tungstenite::tungstenite::{
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::AsyncWriteExt;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{
         ALLOW, CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
         SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
@@ -133,10 +133,17 @@ fn decided(
 }
 
 fn parse(head: &[u8]) -> Result<Request<()>, Refusal> {
+    // `Uri` would drop it silently.
+    if head.split(|&byte| byte == b'\n').next().is_some_and(|line| line.contains(&b'#')) {
+        return Err(bad_request("the request's target must not have a fragment"));
+    }
     match Request::try_parse(head) {
         Ok(Some((_, request))) => Ok(request),
         Ok(None) => Err(bad_request("the request is not HTTP")),
         Err(HttpError::Protocol(ProtocolError::WrongHttpMethod)) => Err(method_not_allowed()),
+        Err(HttpError::Protocol(ProtocolError::WrongHttpVersion)) => {
+            Err(bad_request("a WebSocket handshake needs HTTP/1.1"))
+        }
         Err(HttpError::Capacity(CapacityError::TooManyHeaders)) => Err(too_large(TOO_MANY_FIELDS)),
         Err(error) => Err(bad_request(format!("the request is not HTTP: {error}"))),
     }
@@ -158,20 +165,19 @@ fn respond<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
     Ok(response)
 }
 
-/// What HTTP asks of a request, as far as a handshake needs it.
+/// What HTTP asks of a request, as far as a handshake needs it and tungstenite has not looked: it takes
+/// none but GET and HTTP/1.1.
 fn check_http<B>(request: &Request<B>) -> Result<(), Refusal> {
-    let headers = request.headers();
-    if request.method() != Method::GET {
-        return Err(method_not_allowed());
-    }
-    if request.version() != Version::HTTP_11 {
-        return Err(bad_request("a WebSocket handshake is an HTTP/1.1 request"));
-    }
-    if !request.uri().path().starts_with('/') {
+    let (headers, uri) = (request.headers(), request.uri());
+    if !uri.path().starts_with('/') {
         return Err(bad_request("the request's target must be a path"));
     }
-    if only(headers, HOST).is_none_or(|host| !is_host(host)) {
-        return Err(bad_request("the request must have exactly one valid Host"));
+    let host = only(headers, HOST)
+        .and_then(host)
+        .ok_or_else(|| bad_request("the request must have exactly one valid Host"))?;
+    // RFC 9112, section 3.2.2, has the target win; refused, no callback can look at the wrong one.
+    if uri.authority().is_some_and(|target| *target != host) {
+        return Err(bad_request("the request's target and its Host must be the same"));
     }
     // What follows the head would otherwise be taken for frames.
     let has_body = headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0")
@@ -201,8 +207,15 @@ fn check_websocket(headers: &HeaderMap) -> Result<&HeaderValue, Refusal> {
 }
 
 /// A host and perhaps a port, with no user in front.
-fn is_host(value: &HeaderValue) -> bool {
-    Authority::try_from(value.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
+fn host(value: &HeaderValue) -> Option<Authority> {
+    let authority = Authority::try_from(value.as_bytes()).ok()?;
+    let port = authority.as_str().strip_prefix(authority.host())?;
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && (port.is_empty() || port.parse::<u16>().is_ok())
+    };
+    let is_valid = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    (is_valid && !authority.host().is_empty()).then_some(authority)
 }
 
 /// Sixteen bytes in base64. The four bits that pad the last character may be anything: some clients
