@@ -42,7 +42,7 @@ async fn serve(options: Options) -> Result<(), Error> {
         config = config.max_message_size(max_message).max_frame_size(max_message);
     }
     let subprotocols = options.subprotocols;
-    let mut listener = wsweave::listen(options.address)
+    let mut listener = wsweave::listen(&options.address)
         .await?
         .config(config)
         .on_request(move |request| Ok(Accept::new().choose_subprotocol(request, &subprotocols)));

@@ -37,9 +37,9 @@ use crate::{
 /// println!("listening on ws://{}", listener.local_addr());
 /// # Ok::<_, wsweave::Error>(()) }).unwrap();
 /// ```
-pub async fn listen(addr: impl ToString) -> Result<Listener, Error> {
-    let (runtime, addr) = (rt::required("listen")?, addr.to_string());
-    let (local_addr, incoming) = runtime.listen(&addr).await.map_err(|error| {
+pub async fn listen(addr: &str) -> Result<Listener, Error> {
+    let runtime = rt::required("listen")?;
+    let (local_addr, incoming) = runtime.listen(addr).await.map_err(|error| {
         Error::with_source(ErrorKind::Io, format!("cannot listen on {addr}"), error)
     })?;
     Ok(Listener {

@@ -215,7 +215,7 @@ fn tls_is_said_to_be_missing() {
 fn an_address_that_is_taken_is_an_error() {
     block_on(async {
         let listener = listen("127.0.0.1:0").await.unwrap();
-        let error = listen(listener.local_addr()).await.unwrap_err();
+        let error = listen(&listener.local_addr().to_string()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
         assert!(error.to_string().contains(&listener.local_addr().to_string()), "{error}");
     });
