@@ -39,7 +39,7 @@ use crate::{
 pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     config: &Config,
-    decide: impl FnOnce(&Request<()>) -> Result<Accept, Refusal>,
+    decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
 ) -> Result<Connection<S>, Error> {
     let work = negotiate(&mut io, config, decide);
     match within(&config.clock, config.handshake_timeout, work).await {
@@ -69,7 +69,7 @@ enum Outcome {
 async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     io: &mut S,
     config: &Config,
-    decide: impl FnOnce(&Request<()>) -> Result<Accept, Refusal>,
+    decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
 ) -> Result<Outcome, Error> {
     let answer = match Head::read(io, config).await {
         Ok(head) => answer(head, decide),
@@ -111,22 +111,22 @@ async fn drain<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> io::Result<()> 
 /// The answer to a request as bytes, if it is to be accepted.
 fn answer(
     head: Head,
-    decide: impl FnOnce(&Request<()>) -> Result<Accept, Refusal>,
+    decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
 ) -> Result<(Vec<u8>, Outcome), Refusal> {
-    let request = parse(&head.bytes)?;
+    let mut request = parse(&head.bytes)?;
     let mut response = respond(&request)?;
-    let subprotocol = decided(&request, decide)?.apply(&request, &mut response)?;
+    let subprotocol = decided(&mut request, decide)?.apply(&request, &mut response)?;
     let opening = Opening::request(head.bytes, subprotocol);
     Ok((encode(&response)?, Outcome::Accepted { opening, rest: head.rest }))
 }
 
 /// Has the callback decide. Its panic must not end whoever runs the handshakes of others, too.
 fn decided(
-    request: &Request<()>,
-    decide: impl FnOnce(&Request<()>) -> Result<Accept, Refusal>,
+    request: &mut Request<()>,
+    decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
 ) -> Result<Accept, Refusal> {
     // Nothing of ours is half done while it runs; what it does to its own state is its own business.
-    catch_unwind(AssertUnwindSafe(|| decide(request))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| decide(&mut *request))).unwrap_or_else(|_| {
         tracing::error!(path = request.uri().path(), "the callback panicked on a request");
         Err(Error::new(ErrorKind::Handshake, "the callback panicked").into())
     })

@@ -1,13 +1,13 @@
 //! [`Acceptor`]: the server's side of a handshake over any transport.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use http::Request;
 
 use crate::{
     config::Config,
-    connection::Connection,
+    connection::{Connection, Socket},
     error::Error,
     handshake::{Accept, Refusal, server},
 };
@@ -143,11 +143,24 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let decide = |request: &Request<()>| match &self.on_request {
-            Some(decide) => decide(request),
-            None => Ok(Accept::new()),
+        server::accept(io, &self.config, |request| self.decide(request)).await
+    }
+
+    /// Lets the callback see the client's address.
+    pub(super) async fn accept_from(
+        &self,
+        io: Socket,
+        peer: SocketAddr,
+    ) -> Result<Connection, Error> {
+        let decide = |request: &mut Request<()>| {
+            request.extensions_mut().insert(peer);
+            self.decide(request)
         };
         server::accept(io, &self.config, decide).await
+    }
+
+    fn decide(&self, request: &Request<()>) -> Result<Accept, Refusal> {
+        self.on_request.as_ref().map_or_else(|| Ok(Accept::new()), |decide| decide(request))
     }
 }
 

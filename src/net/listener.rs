@@ -123,15 +123,18 @@ impl Listener {
         self
     }
 
-    /// Lets `decide` see each request and accept or refuse it: see [`Acceptor::on_request`].
+    /// Lets `decide` see each request and accept or refuse it: see [`Acceptor::on_request`]. The
+    /// request's extensions have the [`SocketAddr`] of the client.
     ///
     /// ```
     /// # async_std::task::block_on(async {
+    /// use std::net::SocketAddr;
     /// use wsweave::{Accept, Refusal, http::StatusCode};
+    ///
     /// let listener = wsweave::listen("127.0.0.1:0").await?.on_request(|request| {
-    ///     match request.uri().path() {
-    ///         "/" => Ok(Accept::new()),
-    ///         _ => Err(Refusal::new(StatusCode::NOT_FOUND, "there is nothing here")),
+    ///     match request.extensions().get::<SocketAddr>() {
+    ///         Some(peer) if peer.ip().is_loopback() => Ok(Accept::new()),
+    ///         _ => Err(Refusal::new(StatusCode::FORBIDDEN, "neighbours only")),
     ///     }
     /// });
     /// # Ok::<_, wsweave::Error>(()) }).unwrap();
@@ -157,7 +160,13 @@ impl Listener {
                 Poll::Ready(Some(Ok((socket, peer)))) => {
                     let acceptor = self.acceptor.clone();
                     self.handshakes.push(Box::pin(async move {
-                        (peer, acceptor.accept(socket).await.map(Connection::linger_on_drop))
+                        (
+                            peer,
+                            acceptor
+                                .accept_from(socket, peer)
+                                .await
+                                .map(Connection::linger_on_drop),
+                        )
                     }));
                 }
                 Poll::Ready(Some(Err(error))) => {

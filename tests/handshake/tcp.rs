@@ -1,6 +1,11 @@
 //! `connect` and `listen` over loopback TCP.
 
-use std::{future::Future, net::Shutdown, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    net::{Shutdown, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
 
 use async_std::{
     future::timeout,
@@ -126,6 +131,22 @@ fn a_refusal_reaches_the_client_as_an_error() {
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert_eq!(error.response().unwrap().status(), 404);
         assert_eq!(error.response().unwrap().body(), "no /nothing\n");
+    });
+}
+
+#[test]
+fn the_callback_sees_the_clients_address() {
+    block_on(async {
+        let mut listener = listen("127.0.0.1:0").await.unwrap().on_request(|request| {
+            let peer = request.extensions().get::<SocketAddr>().unwrap();
+            Ok(Accept::new().header("X-Peer", peer.to_string())?)
+        });
+        let stream = TcpStream::connect(listener.local_addr()).await.unwrap();
+        let addr = stream.local_addr().unwrap().to_string();
+        let client = Client::new("ws://a.example/").unwrap();
+        let (conn, _server) =
+            join(client.connect_over(Socket::from(stream)), listener.next()).await;
+        assert_eq!(conn.unwrap().response().unwrap().headers()["x-peer"], addr);
     });
 }
 
