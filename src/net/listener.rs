@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    io,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
@@ -149,6 +150,7 @@ impl Listener {
 
     /// Starts the handshakes of all clients that wait, as far as there is room.
     fn accept(&mut self, cx: &mut Context<'_>) {
+        let mut gone = 0;
         while self.handshakes.len() < MAX_HANDSHAKES {
             if let Accepting::After(sleep) = &mut self.accepting {
                 if sleep.as_mut().poll(cx).is_pending() {
@@ -168,6 +170,14 @@ impl Listener {
                                 .map(Connection::linger_on_drop),
                         )
                     }));
+                }
+                Poll::Ready(Some(Err(error))) if is_of_one_client(&error) => {
+                    tracing::debug!(%error, "a client went before it was accepted");
+                    gone += 1;
+                    if gone == MAX_GONE {
+                        cx.waker().wake_by_ref();
+                        return;
+                    }
                 }
                 Poll::Ready(Some(Err(error))) => {
                     // Most often there are too many open files; the next try would fail at once, too.
@@ -209,8 +219,63 @@ impl fmt::Debug for Listener {
     }
 }
 
+/// Tells whether the next client may well be accepted.
+fn is_of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
 /// How many handshakes run at a time; other clients wait in the system's queue.
 const MAX_HANDSHAKES: usize = 512;
 
+/// How many clients may be found gone before others on the executor have their turn.
+const MAX_GONE: usize = 64;
+
 /// How long to wait after a client could not be accepted.
 const BACK_OFF: Duration = Duration::from_millis(200);
+
+#[cfg(all(test, feature = "async-std"))]
+mod tests {
+    use std::{iter, task::Waker};
+
+    use futures::{StreamExt, stream};
+    use futures_test::task::new_count_waker;
+
+    use super::*;
+
+    /// A listener whose system gives these errors, and then nothing.
+    fn failing(kinds: impl IntoIterator<Item = io::ErrorKind>) -> Listener {
+        let errors: Vec<_> = kinds.into_iter().map(|kind| Err(kind.into())).collect();
+        Listener {
+            local_addr: ([127, 0, 0, 1], 1).into(),
+            incoming: Box::pin(stream::iter(errors).chain(stream::pending())),
+            accepting: Accepting::Now,
+            handshakes: FuturesUnordered::new(),
+            acceptor: Acceptor::new(),
+            runtime: rt::ambient().expect("the feature is on"),
+        }
+    }
+
+    fn pauses(listener: &mut Listener) -> bool {
+        listener.accept(&mut Context::from_waker(Waker::noop()));
+        matches!(listener.accepting, Accepting::After(_))
+    }
+
+    #[test]
+    fn a_client_that_went_costs_the_next_one_no_time() {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, Other};
+        assert!(!pauses(&mut failing([ConnectionAborted, ConnectionReset, Interrupted])));
+        assert!(pauses(&mut failing([ConnectionAborted, Other])));
+    }
+
+    #[test]
+    fn a_flood_of_clients_that_went_lets_others_run() {
+        let mut listener = failing(iter::repeat_n(io::ErrorKind::ConnectionAborted, 100));
+        let (waker, wakes) = new_count_waker();
+        let mut cx = Context::from_waker(&waker);
+        listener.accept(&mut cx);
+        assert_eq!(wakes, 1);
+        listener.accept(&mut cx);
+        assert_eq!(wakes, 1);
+    }
+}
