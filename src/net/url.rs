@@ -1,5 +1,7 @@
 //! URLs as a client takes them (RFC 6455, section 3).
 
+use std::net::Ipv6Addr;
+
 use data_encoding::BASE64;
 use http::{HeaderValue, Uri};
 use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
@@ -35,6 +37,7 @@ impl Url {
         };
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| Error::invalid_input("the URL has no host"))?;
+        check_brackets(host)?;
         let port = match port(&authority[host.len()..])? {
             Some(port) if port != default_port(scheme) => format!(":{port}"),
             _ => String::new(),
@@ -42,7 +45,7 @@ impl Url {
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let plain = format!("{scheme}://{host}{port}{}{query}", uri.path());
         Ok(Self {
-            authorization: user.map(basic).transpose()?,
+            authorization: user.filter(|user| !["", ":"].contains(user)).map(basic).transpose()?,
             uri: plain.parse().map_err(invalid)?,
         })
     }
@@ -59,14 +62,27 @@ impl Url {
     }
 }
 
+/// What stands in brackets is an IPv6 address. A zone, as in `[fe80::1%25eth0]`, has a meaning only at
+/// the machine that it is of.
+fn check_brackets(host: &str) -> Result<(), Error> {
+    match host.strip_prefix('[').map(|host| host.trim_end_matches(']').parse::<Ipv6Addr>()) {
+        Some(Err(_)) => {
+            Err(Error::invalid_input("the URL's host is not an IPv6 address (without a zone)"))
+        }
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
 /// What stands behind the host.
 fn port(behind_host: &str) -> Result<Option<u16>, Error> {
     match behind_host.strip_prefix(':') {
         _ if behind_host.is_empty() => Ok(None),
         Some("") => Ok(None),
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            port.parse().map(Some).map_err(|_| Error::invalid_input("the URL's port is too large"))
-        }
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => match port.parse() {
+            Ok(0) => Err(Error::invalid_input("nobody can be reached at port 0")),
+            Ok(port) => Ok(Some(port)),
+            Err(_) => Err(Error::invalid_input("the URL's port is too large")),
+        },
         _ => Err(Error::invalid_input("the URL's port is not a number")),
     }
 }

@@ -52,7 +52,11 @@ fn what_is_no_websocket_url_is_an_error_when_built() {
         ("ws://user@:80/", "host"),
         ("ws://a.example:99999/", "port"),
         ("ws://a.example:+80/", "port"),
+        ("ws://a.example:0/", "port 0"),
         ("ws://[::1]80/", "port"),
+        ("ws://[zz]/", "IPv6"),
+        ("ws://[127.0.0.1]/", "IPv6"),
+        ("ws://[fe80::1%25eth0]/", "zone"),
         ("ws://a b/", "not valid"),
         ("ws://a.example/a b", "not valid"),
         ("ws://a.example/\r\nX: y", "not valid"),
@@ -85,6 +89,15 @@ fn a_user_becomes_basic_authorization() {
             "{url}"
         );
     }
+}
+
+#[test]
+fn nobody_is_not_a_user() {
+    for url in ["ws://@a.example/", "ws://:@a.example/"] {
+        assert_eq!(header(&request(url), "authorization"), None, "{url}");
+    }
+    let only_a_password = request("ws://:b@a.example/");
+    assert_eq!(header(&only_a_password, "authorization"), Some("Basic OmI="));
 }
 
 #[test]
