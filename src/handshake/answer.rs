@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING,
-        UPGRADE,
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION,
+        SEC_WEBSOCKET_PROTOCOL, SET_COOKIE, TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -259,9 +259,13 @@ where
     let invalid =
         |error| Error::with_source(ErrorKind::InvalidInput, "a header cannot be sent", error);
     let name = name.try_into().map_err(|error| invalid(error.into()))?;
-    let value = value.try_into().map_err(|error| invalid(error.into()))?;
+    let mut value = value.try_into().map_err(|error| invalid(error.into()))?;
     if is_reserved(&name) {
         return Err(Error::invalid_input(format!("the handshake itself sets the header `{name}`")));
+    }
+    // `Debug` shows no secrets.
+    if [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE].contains(&name) {
+        value.set_sensitive(true);
     }
     Ok((name, value))
 }

@@ -82,7 +82,7 @@ impl Client {
     }
 
     /// Adds a header to the request; repeated ones are kept. `Authorization` takes the place of the
-    /// URL's.
+    /// URL's. `Debug` does not show it, nor cookies.
     ///
     /// # Errors
     ///

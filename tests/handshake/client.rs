@@ -7,7 +7,7 @@ use futures::{
     executor::block_on,
     future::{join, poll_immediate},
 };
-use wsweave::{Client, Config, Connection, Error, ErrorKind};
+use wsweave::{Accept, Client, Config, Connection, Error, ErrorKind};
 
 use crate::script::{Clock, Script, Step};
 
@@ -86,6 +86,17 @@ fn headers_and_subprotocols_are_sent_in_order() {
     assert!(request.contains("x-one: 1\r\nx-one: 2\r\n"), "{request}");
     assert_eq!(header(&request, "x-name"), Some("Grüezi"));
     assert_eq!(header(&request, "sec-websocket-protocol"), Some("chat.v2, chat"));
+}
+
+#[test]
+fn secrets_in_headers_are_sent_and_do_not_show() {
+    for name in ["Authorization", "Proxy-Authorization", "Cookie"] {
+        let client = client().header(name, "hush").unwrap();
+        assert!(!format!("{client:?}").contains("hush"), "{name}");
+        assert_eq!(header(&request(&client), name), Some("hush"));
+    }
+    let accept = Accept::new().header("Set-Cookie", "hush").unwrap();
+    assert!(!format!("{accept:?}").contains("hush"));
 }
 
 #[test]
