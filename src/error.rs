@@ -9,7 +9,9 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong: opaque, cheap to clone, with a [kind](Self::kind) to match on.
 ///
-/// `Display` gives one readable line; [`source`](std::error::Error::source) the cause below it.
+/// `Display` gives one readable line, the cause included. [`source`](std::error::Error::source) gives
+/// that cause, too, so that a hook's own error can be had back from a
+/// [`Finish`](crate::Finish::error); whoever prints a whole chain of sources prints it twice.
 ///
 /// # Examples
 ///
@@ -154,6 +156,7 @@ impl From<io::Error> for Error {
     }
 }
 
+/// The kind of the transport's own error is kept.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {
@@ -166,7 +169,11 @@ impl From<Error> for io::Error {
             ErrorKind::Timeout => io::ErrorKind::TimedOut,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::Refused => io::ErrorKind::ConnectionRefused,
-            ErrorKind::Io | ErrorKind::Hook | ErrorKind::Handshake => io::ErrorKind::Other,
+            ErrorKind::Io => {
+                let source = error.0.source.as_ref().and_then(|e| e.downcast_ref::<Self>());
+                source.map_or(io::ErrorKind::Other, Self::kind)
+            }
+            ErrorKind::Hook | ErrorKind::Handshake => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }
