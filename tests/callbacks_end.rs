@@ -6,7 +6,11 @@ mod hooked;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use futures::{FutureExt, SinkExt, StreamExt, executor::block_on};
@@ -254,4 +258,123 @@ fn neither_registry_nor_registration_keeps_the_connection_alive() {
     assert_eq!(block_on(peer.run()).code, CloseCode::GOING_AWAY);
     registration.cancel();
     drop(callbacks);
+}
+
+#[test]
+fn a_finish_callback_that_registers_is_not_interrupted() {
+    let (us, _peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    let (logged, registry) = (log.clone(), callbacks.clone());
+    callbacks.on_finish(move |_| {
+        logged.add("first begins");
+        registry.on_each(|_, _| ());
+        logged.add("first ends");
+    });
+    let logged = log.clone();
+    callbacks.on_finish(move |_| logged.add("second"));
+    drop(us);
+    assert_eq!(log.take(), ["first begins", "first ends", "second"]);
+}
+
+#[test]
+fn a_finish_callback_that_registers_can_still_cancel_the_next() {
+    let (us, _peer) = Connection::pair();
+    let (us, callbacks) = us.callbacks();
+    let later = Arc::new(Mutex::new(None::<Registration>));
+    let (registry, cancel) = (callbacks.clone(), Arc::clone(&later));
+    callbacks.on_finish(move |_| {
+        registry.on_each(|_, _| ());
+        cancel.lock().unwrap().take().unwrap().cancel();
+    });
+    let second = callbacks.on_finish(|finish| unreachable!("{finish}"));
+    *later.lock().unwrap() = Some(second);
+    drop(us);
+}
+
+#[test]
+fn another_thread_that_registers_runs_none_of_the_finish_callbacks() {
+    let (us, _peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    let ours = thread::current().id();
+    let registry = callbacks.clone();
+    callbacks.on_finish(move |_| {
+        thread::spawn(move || registry.on_each(|_, _| ())).join().unwrap();
+    });
+    let logged = log.clone();
+    callbacks.on_finish(move |_| logged.add(thread::current().id() == ours));
+    drop(us);
+    assert_eq!(log.take(), ["true"]);
+}
+
+#[test]
+fn what_another_thread_registers_during_the_end_runs_behind_the_others() {
+    let (us, _peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    let (registry, logged) = (callbacks.clone(), log.clone());
+    callbacks.on_finish(move |_| {
+        let theirs = logged.clone();
+        let register = move || registry.on_finish(move |_| theirs.add("theirs"));
+        thread::spawn(register).join().unwrap();
+        logged.add("first");
+    });
+    let logged = log.clone();
+    callbacks.on_finish(move |_| logged.add("second"));
+    drop(us);
+    assert_eq!(log.take(), ["first", "second", "theirs"]);
+}
+
+#[test]
+fn any_number_of_finish_callbacks_may_register() {
+    let (us, _peer) = Connection::pair();
+    let (us, callbacks) = us.callbacks();
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..50_000 {
+        let (registry, ran) = (callbacks.clone(), Arc::clone(&ran));
+        callbacks.on_finish(move |_| {
+            registry.on_each(|_, _| ());
+            ran.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    drop(us);
+    assert_eq!(ran.load(Ordering::Relaxed), 50_000);
+}
+
+#[test]
+fn of_many_panics_the_first_unwinds_when_all_have_run() {
+    let (us, peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    callbacks.on_finish(|_| panic!("one"));
+    callbacks.on_finish(|_| panic!("two"));
+    let logged = log.clone();
+    callbacks.on_finish(move |_| logged.add("third"));
+    let panic = catch_unwind(AssertUnwindSafe(|| close_by_peer(us, peer))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"one"));
+    assert_eq!(log.take(), ["third"]);
+    let logged = log.clone();
+    callbacks.on_finish(move |finish| logged.add(finish.code));
+    assert_eq!(log.take(), ["1000"], "a panic does not end the settling for ever");
+}
+
+#[test]
+fn a_panic_in_the_drop_of_a_callback_leaves_the_finish_callbacks() {
+    struct PanicOnDrop;
+    impl Drop for PanicOnDrop {
+        fn drop(&mut self) {
+            panic!("drop");
+        }
+    }
+
+    let (us, _peer) = Connection::pair();
+    let log = Log::default();
+    let (us, callbacks) = us.callbacks();
+    let held = PanicOnDrop;
+    callbacks.on_next(move |_, _| drop(held));
+    let logged = log.clone();
+    callbacks.on_finish(move |finish| logged.add(finish.code));
+    catch_unwind(AssertUnwindSafe(|| drop(us))).unwrap_err();
+    assert_eq!(log.take(), ["1001"]);
 }

@@ -1,7 +1,8 @@
 //! [`Callbacks`]: the registry.
 
 use std::{
-    fmt, mem,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,7 +13,9 @@ use crate::{
     ext::{
         HookResult,
         callbacks::{
-            lists::{EachCallback, ErrorCallback, FinishCallback, List, Lists, NextCallback},
+            lists::{
+                EachCallback, ErrorCallback, FinishCallback, List, Lists, NextCallback, Stage,
+            },
             registration::Registration,
         },
     },
@@ -31,7 +34,8 @@ use crate::{
 /// - A callback may register and cancel, itself included: no lock is held while one runs or is dropped.
 /// - An `Err` from a callback fails the connection with 1011; the remaining callbacks still run. A
 ///   panic unwinds to whoever polls the connection; the callback that panicked is off.
-/// - When the connection ends all callbacks are dropped: one that holds a `Callbacks` makes no leak.
+/// - At the end the `on_finish` callbacks run one after another, on the thread that the connection ends
+///   on; then no callback is left: one that holds a `Callbacks` makes no leak.
 ///
 /// # Examples
 ///
@@ -139,6 +143,14 @@ impl Callbacks {
 
     /// Calls `callback` once, at the connection's end or at its drop; after the end, at once.
     ///
+    /// While others run, for the end, it waits for its turn behind them: inside one of them, or on
+    /// another thread, this returns before `callback` has run.
+    ///
+    /// # Panics
+    ///
+    /// If `callback` panics the remaining ones still run. The first panic then unwinds to whoever ran
+    /// them: who polls or drops the connection, or, after the end, who registers.
+    ///
     /// # Examples
     ///
     /// ```
@@ -185,10 +197,8 @@ impl Callbacks {
 
     /// Ends the registry: runs the callbacks for that, drops all others.
     pub(super) fn end(&self, finish: &Finish) {
-        self.lock().ended = Some(finish.clone());
-        // A callback that panics does not keep the others from running.
-        let _others = SettleOnDrop(self);
-        self.settle();
+        self.lock().stage = Stage::Settling;
+        self.settle(finish);
     }
 
     /// Takes a callback off, wherever it is.
@@ -209,27 +219,25 @@ impl Callbacks {
         let id = lists.upcoming;
         lists.upcoming += 1;
         list(&mut lists).insert(id, callback);
+        let ended = lists.resume_settling();
         drop(lists);
-        self.settle();
+        if let Some(finish) = ended {
+            self.settle(&finish);
+        }
         Registration::new(self.clone(), id)
     }
 
-    /// After the end: drops the callbacks that nothing will call any more, and runs those that waited
-    /// for the end.
-    fn settle(&self) {
+    /// Does what the end leaves to do, for the one who has made the stage `Settling`.
+    fn settle(&self, finish: &Finish) {
+        let mut first_panic = None;
         loop {
-            let mut lists = self.lock();
-            let Some(finish) = lists.ended.clone() else { return };
-            let dead = (
-                mem::take(&mut lists.next),
-                mem::take(&mut lists.each),
-                mem::take(&mut lists.error),
-            );
-            let waiting = lists.finish.pop_first();
-            drop(lists);
-            drop(dead);
-            let Some((_, callback)) = waiting else { return };
-            callback(&finish);
+            let unsettled = self.lock().take_unsettled(finish);
+            let Some(callback) = unsettled else { break };
+            let ran = catch_unwind(AssertUnwindSafe(|| callback(finish)));
+            first_panic = first_panic.or(ran.err());
+        }
+        if let Some(panic) = first_panic {
+            resume_unwind(panic);
         }
     }
 
@@ -264,13 +272,5 @@ impl Callbacks {
 impl fmt::Debug for Callbacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callbacks").finish_non_exhaustive()
-    }
-}
-
-struct SettleOnDrop<'a>(&'a Callbacks);
-
-impl Drop for SettleOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.settle();
     }
 }
