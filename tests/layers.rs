@@ -2,9 +2,9 @@
 
 mod hooked;
 
-use futures::{FutureExt, Stream, StreamExt, executor::block_on, stream::FusedStream};
+use futures::{FutureExt, Stream, StreamExt, executor::block_on, io::Cursor, stream::FusedStream};
 use futures_test::assert_stream_next;
-use wsweave::{CloseCode, Connection, ConnectionExt, ErrorKind, Initiator, Pipe};
+use wsweave::{Accept, Acceptor, CloseCode, Connection, ConnectionExt, ErrorKind, Initiator, Pipe};
 
 use crate::hooked::{drive, send};
 
@@ -47,6 +47,26 @@ fn the_connection_works_through_any_number_of_layers() {
     assert!(us.is_terminated());
     assert_eq!(us.finish().unwrap().code, CloseCode(4000));
     let _: Pipe = us.into_inner();
+}
+
+#[test]
+fn what_the_handshake_said_is_known_above_all_layers() {
+    let request = b"GET /room HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
+    let acceptor = Acceptor::new()
+        .on_request(|request| Ok(Accept::new().choose_subprotocol(request, ["chat"])));
+    let conn = block_on(acceptor.accept(Cursor::new(request.to_vec()))).unwrap();
+    let (conn, _callbacks) = conn.on_each(|_, _| ()).on_finish(|_| ()).callbacks();
+    let mut conn = conn.on_each_async(|_, _| async {});
+
+    assert_eq!(conn.subprotocol(), Some("chat"));
+    assert_eq!(conn.request().unwrap().uri().path(), "/room");
+    assert!(conn.response().is_none());
+    assert_eq!(conn.latency(), None);
+    conn.forget_head();
+    assert!(conn.request().is_none());
+    assert_eq!(conn.subprotocol(), Some("chat"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use async_std::task;
 use futures::{SinkExt, StreamExt};
-use wsweave::{Accept, Config, Connection, Error};
+use wsweave::{Accept, Config, Connection, ConnectionExt, Error};
 
 use crate::{
     options::{Options, USAGE},

@@ -22,7 +22,6 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
@@ -187,22 +186,6 @@ impl Connection<Pipe> {
 }
 
 impl<S> Connection<S> {
-    /// The round trip that keepalive has measured last: the time from a ping, sent into silence, to
-    /// its pong. `None` while there is no measurement.
-    ///
-    /// ```
-    /// let (conn, _peer) = wsweave::Connection::pair();
-    /// assert_eq!(conn.latency(), None);
-    /// ```
-    #[must_use]
-    pub fn latency(&self) -> Option<Duration> {
-        self.driver().timers.latency()
-    }
-
-    pub(crate) fn opening(&self) -> Option<&Opening> {
-        self.driver().core.opening.as_deref()
-    }
-
     pub(crate) fn with_opening(mut self, opening: Opening) -> Self {
         self.driver_mut().core.opening = Some(Box::new(opening));
         self

@@ -224,4 +224,10 @@ impl<'a> Peer<'a> {
     pub(crate) fn try_ping(&mut self, payload: Bytes) -> Result<(), Error> {
         self.core.ping(payload)
     }
+
+    pub(crate) fn forget_head(&mut self) {
+        if let Some(opening) = &mut self.core.opening {
+            opening.forget_head();
+        }
+    }
 }

@@ -11,7 +11,10 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::{Connection, Peer, wakers::Half};
 use crate::{
     close::Finish,
-    ext::{Duplex, Event, sealed::Sealed},
+    ext::{
+        Duplex, Event,
+        sealed::{Facts, Sealed},
+    },
     message::Message,
 };
 
@@ -60,6 +63,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for Connection<S> {
 
     fn ending(&self) -> Option<&Finish> {
         self.driver().core.ending()
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        let driver = self.driver();
+        Facts { opening: driver.core.opening.as_deref(), latency: driver.timers.latency() }
     }
 
     fn give_up(self: Pin<&mut Self>) -> Finish {

@@ -1,8 +1,9 @@
 //! [`ConnectionExt`]: the methods of every connection, hooked or not.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
+use http::{Request, Response};
 
 use crate::{
     close::{CloseCode, Finish},
@@ -593,6 +594,120 @@ pub trait ConnectionExt: Duplex {
     #[doc(alias("close_code", "close_reason", "close_error"))]
     fn finish(&self) -> Option<&Finish> {
         self.ending()
+    }
+
+    /// The subprotocol that both sides agreed on (RFC 6455, section 1.9).
+    ///
+    /// `None` without one, and for a connection whose handshake was done elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use wsweave::{Accept, Client, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let mut listener = wsweave::listen("127.0.0.1:0")
+    ///     .await?
+    ///     .on_request(|request| Ok(Accept::new().choose_subprotocol(request, ["chat.v2", "chat"])));
+    /// let client = Client::new(&format!("ws://{}", listener.local_addr()))?.subprotocol("chat")?;
+    ///
+    /// let (client, server) = futures::join!(client.connect(), listener.next());
+    /// assert_eq!(client?.subprotocol(), Some("chat"));
+    /// assert_eq!(server.unwrap().subprotocol(), Some("chat"));
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    fn subprotocol(&self) -> Option<&str> {
+        self.facts().opening?.subprotocol()
+    }
+
+    /// The client's request, at a server: its path, query and headers. It is parsed anew at each call.
+    ///
+    /// `None` at a client, after [`forget_head`](Self::forget_head), and for a connection whose
+    /// handshake was done elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use wsweave::ConnectionExt;
+    ///
+    /// # async_std::task::block_on(async {
+    /// let mut listener = wsweave::listen("127.0.0.1:0").await?;
+    /// let url = format!("ws://{}/room?id=7", listener.local_addr());
+    ///
+    /// let (client, server) = futures::join!(wsweave::connect(&url), listener.next());
+    /// let request = server.unwrap().request().unwrap();
+    /// assert_eq!(request.uri().path(), "/room");
+    /// assert_eq!(request.uri().query(), Some("id=7"));
+    /// assert!(client?.request().is_none());
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    fn request(&self) -> Option<Request<()>> {
+        self.facts().opening?.parse_request()
+    }
+
+    /// The server's answer, at a client: its headers. It is parsed anew at each call.
+    ///
+    /// `None` at a server, after [`forget_head`](Self::forget_head), and for a connection whose
+    /// handshake was done elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use wsweave::{Accept, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let mut listener = wsweave::listen("127.0.0.1:0")
+    ///     .await?
+    ///     .on_request(|_| Ok(Accept::new().header("Server", "loom")?));
+    /// let url = format!("ws://{}", listener.local_addr());
+    ///
+    /// let (client, _server) = futures::join!(wsweave::connect(&url), listener.next());
+    /// assert_eq!(client?.response().unwrap().headers()["server"], "loom");
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    fn response(&self) -> Option<Response<()>> {
+        self.facts().opening?.parse_response()
+    }
+
+    /// Frees the memory of [`request`](Self::request) and [`response`](Self::response), for servers
+    /// that hold many idle connections. The subprotocol stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use wsweave::ConnectionExt;
+    ///
+    /// # async_std::task::block_on(async {
+    /// let mut listener = wsweave::listen("127.0.0.1:0").await?;
+    /// let url = format!("ws://{}", listener.local_addr());
+    ///
+    /// let (_client, server) = futures::join!(wsweave::connect(&url), listener.next());
+    /// let mut server = server.unwrap();
+    /// server.forget_head();
+    /// assert!(server.request().is_none());
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    fn forget_head(&mut self) {
+        Pin::new(self).peer().forget_head();
+    }
+
+    /// The round trip that keepalive has measured last: the time from a ping, sent into silence, to
+    /// its pong. `None` while there is no measurement.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// let (conn, _peer) = Connection::pair();
+    /// assert_eq!(conn.latency(), None);
+    /// ```
+    fn latency(&self) -> Option<Duration> {
+        self.facts().latency
     }
 
     /// The transport, to look at: its addresses, say.

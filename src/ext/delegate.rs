@@ -103,6 +103,10 @@ macro_rules! delegate_duplex {
             self.$inner.ending()
         }
 
+        fn facts(&self) -> $crate::ext::sealed::Facts<'_> {
+            self.$inner.facts()
+        }
+
         fn give_up(self: std::pin::Pin<&mut Self>) -> $crate::Finish {
             self.project().$inner.give_up()
         }

@@ -62,6 +62,11 @@ pub trait Duplex:
     /// How the connection ended, if it has: see [`ConnectionExt::finish`](crate::ConnectionExt::finish).
     fn ending(&self) -> Option<&Finish>;
 
+    /// What else is known of the connection: [`ConnectionExt`](crate::ConnectionExt) has a method for
+    /// each.
+    #[doc(hidden)]
+    fn facts(&self) -> sealed::Facts<'_>;
+
     /// Settles how the connection ended for the case that it is given up now, dropped or taken apart,
     /// and returns that: its own end if it has ended. Nothing changes it afterwards.
     fn give_up(self: Pin<&mut Self>) -> Finish;
@@ -90,6 +95,18 @@ pub enum Event {
 }
 
 pub(crate) mod sealed {
+    use std::time::Duration;
+
+    use crate::handshake::Opening;
+
     #[allow(unnameable_types, reason = "that is what seals a trait")]
     pub trait Sealed {}
+
+    /// What is known of a connection, for `ConnectionExt` alone.
+    #[allow(unnameable_types, reason = "only `ConnectionExt` looks into it")]
+    #[derive(Debug)]
+    pub struct Facts<'a> {
+        pub(crate) opening: Option<&'a Opening>,
+        pub(crate) latency: Option<Duration>,
+    }
 }

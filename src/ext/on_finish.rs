@@ -14,7 +14,11 @@ use crate::{
     close::Finish,
     connection::Peer,
     error::Error,
-    ext::{Duplex, Event, delegate::poll_message, sealed::Sealed},
+    ext::{
+        Duplex, Event,
+        delegate::poll_message,
+        sealed::{Facts, Sealed},
+    },
     message::Message,
 };
 
@@ -142,6 +146,10 @@ impl<C: Duplex, F: FnOnce(&Finish)> Duplex for OnFinish<C, F> {
 
     fn ending(&self) -> Option<&Finish> {
         self.inner().ending()
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        self.inner().facts()
     }
 
     fn give_up(self: Pin<&mut Self>) -> Finish {

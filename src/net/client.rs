@@ -28,7 +28,7 @@ use crate::{
 ///
 /// ```
 /// use futures::StreamExt;
-/// use wsweave::{Accept, Client};
+/// use wsweave::{Accept, Client, ConnectionExt};
 ///
 /// # async_std::task::block_on(async {
 /// let mut listener = wsweave::listen("127.0.0.1:0")

@@ -7,7 +7,7 @@ use futures::{
     executor::block_on,
     future::{join, poll_immediate},
 };
-use wsweave::{Accept, Client, Config, Connection, Error, ErrorKind};
+use wsweave::{Accept, Client, Config, Connection, ConnectionExt, Error, ErrorKind};
 
 use crate::script::{Clock, Script, Step};
 

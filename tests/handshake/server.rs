@@ -8,7 +8,7 @@ use futures::{
     future::{join, poll_immediate},
 };
 use wsweave::{
-    Accept, Acceptor, Config, Connection, Error, ErrorKind, Refusal,
+    Accept, Acceptor, Config, Connection, ConnectionExt, Error, ErrorKind, Refusal,
     http::{Response, StatusCode},
 };
 
@@ -100,18 +100,19 @@ fn a_frame_right_behind_the_request_is_the_first_message() {
 fn the_request_can_be_forgotten_and_the_subprotocol_stays() {
     let acceptor = Acceptor::new()
         .on_request(|request| Ok(Accept::new().choose_subprotocol(request, ["chat"])));
-    let conn = block_on(acceptor.accept(Script::whole(REQUEST))).unwrap();
+    let mut conn = block_on(acceptor.accept(Script::whole(REQUEST))).unwrap();
     assert!(conn.response().is_none());
-    let conn = conn.forget_head();
+    conn.forget_head();
     assert!(conn.request().is_none());
     assert_eq!(conn.subprotocol(), Some("chat"));
 }
 
 #[test]
 fn a_connection_without_a_handshake_of_ours_has_neither_request_nor_subprotocol() {
-    let (client, server) = Connection::pair();
+    let (client, mut server) = Connection::pair();
     assert!(client.response().is_none() && server.request().is_none());
-    assert!(server.forget_head().subprotocol().is_none());
+    server.forget_head();
+    assert!(server.subprotocol().is_none());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use futures::{
     future::{Either, join, select},
 };
 use wsweave::{
-    Accept, Acceptor, Client, Config, ErrorKind, Listener, Refusal, Socket, connect,
+    Accept, Acceptor, Client, Config, ConnectionExt, ErrorKind, Listener, Refusal, Socket, connect,
     http::StatusCode, listen,
 };
 
