@@ -1,5 +1,5 @@
-//! What is the same in every layer: each macro fills an `impl` block by passing on to the layer below,
-//! which is the pinned field `$inner`.
+//! What is the same in every layer: each macro fills an `impl` block, and `delegate_layer!` writes
+//! whole ones, by passing on to the layer below, which is the pinned field `$inner`.
 
 use std::{
     pin::Pin,
@@ -23,6 +23,40 @@ pub(super) fn poll_message<C: Duplex>(
             None => return Poll::Ready(None),
         }
     }
+}
+
+/// All but the `Duplex` of a layer that has a hook `F` on the events of the field `inner` and leaves
+/// the rest as it is: `[..]` and `where` are the generics and bounds of that `Duplex`, but for `C`'s.
+macro_rules! delegate_layer {
+    (impl[$($generic:ident),+] $layer:ident<C, F> where $($bounds:tt)+) => {
+        impl<$($generic),+> futures_core::Stream for $layer<C, F>
+        where
+            C: $crate::Duplex,
+            $($bounds)+
+        {
+            delegate_stream!(inner);
+        }
+
+        impl<$($generic),+> futures_core::FusedStream for $layer<C, F>
+        where
+            C: $crate::Duplex,
+            $($bounds)+
+        {
+            delegate_fused_stream!(inner);
+        }
+
+        impl<C: futures_sink::Sink<$crate::Message>, F> futures_sink::Sink<$crate::Message>
+            for $layer<C, F>
+        {
+            delegate_sink!(inner);
+        }
+
+        impl<C, F> $crate::ext::sealed::Sealed for $layer<C, F> {}
+
+        impl<C: std::fmt::Debug, F> std::fmt::Debug for $layer<C, F> {
+            delegate_debug!($layer, inner);
+        }
+    };
 }
 
 /// A `Stream` made of a layer's own `poll_event`.
@@ -132,9 +166,11 @@ macro_rules! delegate_peer {
 
 /// A `Debug` that shows the layers below and leaves out the hook, which has nothing to show.
 macro_rules! delegate_debug {
-    ($name:literal, $inner:ident) => {
+    ($layer:ident, $inner:ident) => {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.debug_struct($name).field(stringify!($inner), &self.$inner).finish_non_exhaustive()
+            f.debug_struct(stringify!($layer))
+                .field(stringify!($inner), &self.$inner)
+                .finish_non_exhaustive()
         }
     };
 }

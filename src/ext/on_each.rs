@@ -1,18 +1,15 @@
 //! [`OnEach`]: a hook on every message.
 
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use futures_core::{FusedStream, Stream};
-use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
 use crate::{
     connection::Peer,
-    ext::{Duplex, Event, HookResult, sealed::Sealed},
+    ext::{Duplex, Event, HookResult},
     message::Message,
 };
 
@@ -51,29 +48,12 @@ impl<C, F> OnEach<C, F> {
     }
 }
 
-impl<C, F, R> Stream for OnEach<C, F>
-where
-    C: Duplex,
-    F: FnMut(&mut Peer<'_>, &Message) -> R,
-    R: HookResult,
-{
-    delegate_stream!(inner);
+delegate_layer! {
+    impl[C, F, R] OnEach<C, F>
+    where
+        F: FnMut(&mut Peer<'_>, &Message) -> R,
+        R: HookResult,
 }
-
-impl<C, F, R> FusedStream for OnEach<C, F>
-where
-    C: Duplex,
-    F: FnMut(&mut Peer<'_>, &Message) -> R,
-    R: HookResult,
-{
-    delegate_fused_stream!(inner);
-}
-
-impl<C: Sink<Message>, F> Sink<Message> for OnEach<C, F> {
-    delegate_sink!(inner);
-}
-
-impl<C, F> Sealed for OnEach<C, F> {}
 
 impl<C, F, R> Duplex for OnEach<C, F>
 where
@@ -97,8 +77,4 @@ where
         }
         event
     }
-}
-
-impl<C: fmt::Debug, F> fmt::Debug for OnEach<C, F> {
-    delegate_debug!("OnEach", inner);
 }

@@ -125,5 +125,5 @@ where
 }
 
 impl<C: fmt::Debug, F, Fut> fmt::Debug for OnEachAsync<C, F, Fut> {
-    delegate_debug!("OnEachAsync", inner);
+    delegate_debug!(OnEachAsync, inner);
 }

@@ -1,17 +1,14 @@
 //! [`OnEachText`]: a hook on every text message.
 
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use futures_core::{FusedStream, Stream};
-use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
 use crate::{
-    ext::{Duplex, Event, HookResult, sealed::Sealed},
+    ext::{Duplex, Event, HookResult},
     message::Message,
 };
 
@@ -49,29 +46,12 @@ impl<C, F> OnEachText<C, F> {
     }
 }
 
-impl<C, F, R> Stream for OnEachText<C, F>
-where
-    C: Duplex,
-    F: FnMut(&str) -> R,
-    R: HookResult,
-{
-    delegate_stream!(inner);
+delegate_layer! {
+    impl[C, F, R] OnEachText<C, F>
+    where
+        F: FnMut(&str) -> R,
+        R: HookResult,
 }
-
-impl<C, F, R> FusedStream for OnEachText<C, F>
-where
-    C: Duplex,
-    F: FnMut(&str) -> R,
-    R: HookResult,
-{
-    delegate_fused_stream!(inner);
-}
-
-impl<C: Sink<Message>, F> Sink<Message> for OnEachText<C, F> {
-    delegate_sink!(inner);
-}
-
-impl<C, F> Sealed for OnEachText<C, F> {}
 
 impl<C, F, R> Duplex for OnEachText<C, F>
 where
@@ -91,8 +71,4 @@ where
         }
         event
     }
-}
-
-impl<C: fmt::Debug, F> fmt::Debug for OnEachText<C, F> {
-    delegate_debug!("OnEachText", inner);
 }

@@ -1,19 +1,15 @@
 //! [`OnError`]: a hook on what goes wrong, once.
 
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use futures_core::{FusedStream, Stream};
-use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
 use crate::{
     error::Error,
-    ext::{Duplex, Event, sealed::Sealed},
-    message::Message,
+    ext::{Duplex, Event},
 };
 
 pin_project! {
@@ -51,27 +47,11 @@ impl<C, F> OnError<C, F> {
     }
 }
 
-impl<C, F> Stream for OnError<C, F>
-where
-    C: Duplex,
-    F: FnOnce(&Error),
-{
-    delegate_stream!(inner);
+delegate_layer! {
+    impl[C, F] OnError<C, F>
+    where
+        F: FnOnce(&Error),
 }
-
-impl<C, F> FusedStream for OnError<C, F>
-where
-    C: Duplex,
-    F: FnOnce(&Error),
-{
-    delegate_fused_stream!(inner);
-}
-
-impl<C: Sink<Message>, F> Sink<Message> for OnError<C, F> {
-    delegate_sink!(inner);
-}
-
-impl<C, F> Sealed for OnError<C, F> {}
 
 impl<C, F> Duplex for OnError<C, F>
 where
@@ -92,8 +72,4 @@ where
         }
         event
     }
-}
-
-impl<C: fmt::Debug, F> fmt::Debug for OnError<C, F> {
-    delegate_debug!("OnError", inner);
 }

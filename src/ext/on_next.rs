@@ -1,18 +1,15 @@
 //! [`OnNext`]: a hook on the next message, once.
 
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use futures_core::{FusedStream, Stream};
-use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
 use crate::{
     connection::Peer,
-    ext::{Duplex, Event, HookResult, sealed::Sealed},
+    ext::{Duplex, Event, HookResult},
     message::Message,
 };
 
@@ -51,29 +48,12 @@ impl<C, F> OnNext<C, F> {
     }
 }
 
-impl<C, F, R> Stream for OnNext<C, F>
-where
-    C: Duplex,
-    F: FnOnce(&mut Peer<'_>, &Message) -> R,
-    R: HookResult,
-{
-    delegate_stream!(inner);
+delegate_layer! {
+    impl[C, F, R] OnNext<C, F>
+    where
+        F: FnOnce(&mut Peer<'_>, &Message) -> R,
+        R: HookResult,
 }
-
-impl<C, F, R> FusedStream for OnNext<C, F>
-where
-    C: Duplex,
-    F: FnOnce(&mut Peer<'_>, &Message) -> R,
-    R: HookResult,
-{
-    delegate_fused_stream!(inner);
-}
-
-impl<C: Sink<Message>, F> Sink<Message> for OnNext<C, F> {
-    delegate_sink!(inner);
-}
-
-impl<C, F> Sealed for OnNext<C, F> {}
 
 impl<C, F, R> Duplex for OnNext<C, F>
 where
@@ -95,8 +75,4 @@ where
         }
         event
     }
-}
-
-impl<C: fmt::Debug, F> fmt::Debug for OnNext<C, F> {
-    delegate_debug!("OnNext", inner);
 }

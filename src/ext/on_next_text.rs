@@ -1,17 +1,14 @@
 //! [`OnNextText`]: a hook on the next text message, once.
 
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use futures_core::{FusedStream, Stream};
-use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
 use crate::{
-    ext::{Duplex, Event, HookResult, sealed::Sealed},
+    ext::{Duplex, Event, HookResult},
     message::Message,
 };
 
@@ -50,29 +47,12 @@ impl<C, F> OnNextText<C, F> {
     }
 }
 
-impl<C, F, R> Stream for OnNextText<C, F>
-where
-    C: Duplex,
-    F: FnOnce(&str) -> R,
-    R: HookResult,
-{
-    delegate_stream!(inner);
+delegate_layer! {
+    impl[C, F, R] OnNextText<C, F>
+    where
+        F: FnOnce(&str) -> R,
+        R: HookResult,
 }
-
-impl<C, F, R> FusedStream for OnNextText<C, F>
-where
-    C: Duplex,
-    F: FnOnce(&str) -> R,
-    R: HookResult,
-{
-    delegate_fused_stream!(inner);
-}
-
-impl<C: Sink<Message>, F> Sink<Message> for OnNextText<C, F> {
-    delegate_sink!(inner);
-}
-
-impl<C, F> Sealed for OnNextText<C, F> {}
 
 impl<C, F, R> Duplex for OnNextText<C, F>
 where
@@ -94,8 +74,4 @@ where
         }
         event
     }
-}
-
-impl<C: fmt::Debug, F> fmt::Debug for OnNextText<C, F> {
-    delegate_debug!("OnNextText", inner);
 }

@@ -1,20 +1,16 @@
 //! [`OnPong`]: a hook on every pong.
 
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use futures_core::{FusedStream, Stream};
-use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
 use crate::{
     connection::Peer,
-    ext::{Duplex, Event, HookResult, sealed::Sealed},
-    message::Message,
+    ext::{Duplex, Event, HookResult},
 };
 
 pin_project! {
@@ -52,29 +48,12 @@ impl<C, F> OnPong<C, F> {
     }
 }
 
-impl<C, F, R> Stream for OnPong<C, F>
-where
-    C: Duplex,
-    F: FnMut(&mut Peer<'_>, &Bytes) -> R,
-    R: HookResult,
-{
-    delegate_stream!(inner);
+delegate_layer! {
+    impl[C, F, R] OnPong<C, F>
+    where
+        F: FnMut(&mut Peer<'_>, &Bytes) -> R,
+        R: HookResult,
 }
-
-impl<C, F, R> FusedStream for OnPong<C, F>
-where
-    C: Duplex,
-    F: FnMut(&mut Peer<'_>, &Bytes) -> R,
-    R: HookResult,
-{
-    delegate_fused_stream!(inner);
-}
-
-impl<C: Sink<Message>, F> Sink<Message> for OnPong<C, F> {
-    delegate_sink!(inner);
-}
-
-impl<C, F> Sealed for OnPong<C, F> {}
 
 impl<C, F, R> Duplex for OnPong<C, F>
 where
@@ -98,8 +77,4 @@ where
         }
         event
     }
-}
-
-impl<C: fmt::Debug, F> fmt::Debug for OnPong<C, F> {
-    delegate_debug!("OnPong", inner);
 }

@@ -93,5 +93,5 @@ impl<C: Duplex> Duplex for WithCallbacks<C> {
 }
 
 impl<C: Duplex + fmt::Debug> fmt::Debug for WithCallbacks<C> {
-    delegate_debug!("WithCallbacks", inner);
+    delegate_debug!(WithCallbacks, inner);
 }
