@@ -6,7 +6,7 @@ use futures::{
     executor::block_on,
     future::{join, poll_immediate},
 };
-use wsweave::{Bytes, Config, Error, ErrorKind, http::Response};
+use wsweave::{Bytes, Config, ConnectionExt, Error, ErrorKind, http::Response};
 
 use crate::{
     client::{client, connect, switching},
