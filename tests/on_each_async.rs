@@ -198,7 +198,7 @@ fn the_future_is_dropped_when_it_completes_and_with_the_connection() {
     let mut us = us.on_each_async(move |_, _| {
         let (held, mut gate) = (Rc::clone(&held), wait.next().unwrap());
         poll_fn(move |cx| {
-            let _held = &held;
+            let _ = Rc::strong_count(&held);
             gate.poll_unpin(cx).map(drop)
         })
     });

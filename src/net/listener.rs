@@ -271,11 +271,11 @@ mod tests {
     #[test]
     fn a_flood_of_clients_that_went_lets_others_run() {
         let mut listener = failing(iter::repeat_n(io::ErrorKind::ConnectionAborted, 100));
-        let (waker, wakes) = new_count_waker();
+        let (waker, count) = new_count_waker();
         let mut cx = Context::from_waker(&waker);
         listener.accept(&mut cx);
-        assert_eq!(wakes, 1);
+        assert_eq!(count, 1);
         listener.accept(&mut cx);
-        assert_eq!(wakes, 1);
+        assert_eq!(count, 1);
     }
 }
