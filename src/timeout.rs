@@ -9,9 +9,6 @@ use std::{
 use crate::config::{Clock, Sleep};
 
 /// Runs `work` for at most `limit`: `None` if that was not enough. Without a clock there is no limit.
-///
-/// The work is boxed: a handshake's future is large, and would be as often over in the callers' own
-/// futures as there are layers around it.
 pub(crate) fn within<T>(
     clock: &Clock,
     limit: Duration,
@@ -31,6 +28,8 @@ pub(crate) fn briefly<T>(
     race(work, Some(sleep))
 }
 
+/// The work is boxed: a handshake's future is large, and would be as often over in the callers' own
+/// futures as there are layers around it.
 fn race<T>(
     work: impl Future<Output = T>,
     mut sleep: Option<Sleep>,

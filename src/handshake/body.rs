@@ -17,8 +17,7 @@ use super::{
 use crate::{config::Clock, timeout::briefly};
 
 /// Reads the body, or as much of it as comes soon (without a clock: as is there) and fits; `start` came
-/// with the head. What fails on
-/// the way only makes it shorter: the answer is the error to report.
+/// with the head. What fails on the way only makes it shorter: the answer is the error to report.
 pub(super) async fn read<S: AsyncRead + Unpin>(
     io: &mut S,
     response: &Response<()>,

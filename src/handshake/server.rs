@@ -89,7 +89,10 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
 fn refuse(refusal: &Refusal) -> Result<(Vec<u8>, Outcome), Error> {
     match refusal.encode() {
         Ok(bytes) => Ok((bytes, Outcome::Refused(refusal.to_error()))),
-        Err(error) => Ok((Refusal::from(error.clone()).encode()?, Outcome::Refused(error))),
+        Err(error) => {
+            tracing::error!(%error, "the callback refused a request with what cannot be sent");
+            Ok((Refusal::from(error.clone()).encode()?, Outcome::Refused(error)))
+        }
     }
 }
 

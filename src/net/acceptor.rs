@@ -113,7 +113,8 @@ impl Acceptor {
     ///
     /// [`ErrorKind::Handshake`](crate::ErrorKind::Handshake) if the request was refused, after the
     /// answer is sent, `io` is shut for writing, and what the peer still sends is read for up to a
-    /// second (without a clock: what has arrived); [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if all but that takes longer than
+    /// second (without a clock: what has arrived);
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if all but that takes longer than
     /// [`Config::handshake_timeout`]; [`ErrorKind::Io`](crate::ErrorKind::Io) if the transport fails or
     /// ends; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the refusal cannot be sent,
     /// because its status is below 200 or a header is not ASCII: the client is answered with 500 then.

@@ -60,7 +60,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] if this is no URL, has another scheme, no host, or a fragment.
+    /// [`ErrorKind::InvalidInput`] if this is no URL, has another scheme, no host, a port that is none,
+    /// or a fragment.
     ///
     /// ```
     /// use wsweave::Client;

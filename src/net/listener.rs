@@ -162,13 +162,8 @@ impl Listener {
                 Poll::Ready(Some(Ok((socket, peer)))) => {
                     let acceptor = self.acceptor.clone();
                     self.handshakes.push(Box::pin(async move {
-                        (
-                            peer,
-                            acceptor
-                                .accept_from(socket, peer)
-                                .await
-                                .map(Connection::linger_on_drop),
-                        )
+                        let accepted = acceptor.accept_from(socket, peer).await;
+                        (peer, accepted.map(Connection::linger_on_drop))
                     }));
                 }
                 Poll::Ready(Some(Err(error))) if is_of_one_client(&error) => {
