@@ -6,7 +6,7 @@ use futures::{
     executor::block_on,
     future::{join, poll_immediate},
 };
-use wsweave::{Bytes, Config, ConnectionExt, Error, ErrorKind, http::Response};
+use wsweave::{Bytes, Client, Config, ConnectionExt, Error, ErrorKind, http::Response};
 
 use crate::{
     client::{client, connect, switching},
@@ -17,6 +17,11 @@ fn refused(result: Result<impl Sized, Error>) -> Response<Bytes> {
     let error = result.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
     error.response().unwrap().clone()
+}
+
+/// A client that waits for a body, whatever the features.
+fn patient() -> Client {
+    client().config(Config::default().timer(Clock::new()))
 }
 
 #[test]
@@ -56,7 +61,7 @@ fn a_body_is_read_in_every_framing_and_split() {
         let answer = format!("HTTP/1.1 404 Not Found\r\n{rest}");
         for size in 1..=answer.len() {
             let pieces = answer.as_bytes().chunks(size).map(|piece| Step::Send(piece.into()));
-            let result = block_on(client().connect_over(Script::new(pieces)));
+            let result = block_on(patient().connect_over(Script::new(pieces)));
             assert_eq!(refused(result).body(), body, "{answer:?} by {size}");
         }
     }
@@ -81,7 +86,7 @@ fn only_the_first_kilobytes_of_a_body_are_kept() {
         let answer = format!("HTTP/1.1 500 X\r\n{header}\r\n{}", "x".repeat(1_000_000));
         let io = Script::whole(answer);
         let log = io.log();
-        assert_eq!(refused(block_on(client().connect_over(io))).body().len(), 8192);
+        assert_eq!(refused(block_on(patient().connect_over(io))).body().len(), 8192);
         assert!(log.read() < 16_384, "{}", log.read());
     }
 }

@@ -322,7 +322,8 @@ fn a_refused_peer_is_read_on_for_a_bounded_time() {
 fn a_refused_peer_is_read_on_up_to_a_bound() {
     let io = Script::whole([b"GET / HTTP/1.1\r\n\r\n".as_slice(), &vec![b'x'; 1 << 20]].concat());
     let log = io.log();
-    assert_eq!(accept(io).unwrap_err().kind(), ErrorKind::Handshake);
+    let acceptor = Acceptor::new().config(Config::default().timer(Clock::new()));
+    assert_eq!(block_on(acceptor.accept(io)).unwrap_err().kind(), ErrorKind::Handshake);
     assert!((60_000..80_000).contains(&log.read()), "{}", log.read());
 }
 
