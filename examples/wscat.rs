@@ -3,7 +3,7 @@
 //!
 //! Each line of standard input leaves as a text; each message that comes is a line of standard output.
 //! The end of the input closes the connection. How that ended goes to standard error, and into the
-//! exit code: 0 clean, 1 unclean, 2 no connection.
+//! exit code: 0 clean, 1 unclean or input that cannot be read, 2 no connection.
 
 use std::{error::Error, io::Write, pin::pin, process::ExitCode};
 
@@ -14,7 +14,7 @@ use futures::{
     future::{Either, select},
 };
 use lexopt::{Arg, Parser, ValueExt};
-use wsweave::{Client, Connection, ConnectionExt, Finish, Message};
+use wsweave::{Client, CloseCode, Connection, ConnectionExt, Finish, Handle, Message};
 
 #[async_std::main]
 async fn main() -> ExitCode {
@@ -75,11 +75,13 @@ fn header(line: &str) -> Result<(String, String), &'static str> {
 async fn talk(mut conn: Connection) -> io::Result<Finish> {
     let handle = conn.handle();
     let (sink, stream) = conn.split();
-    match select(pin!(print_all(stream)), pin!(send_lines(sink))).await {
+    match select(pin!(print_all(stream)), pin!(send_lines(sink, &handle))).await {
         // The input may have more lines; nobody is there to take them.
         Either::Left((printed, _sending)) => printed?,
-        // If sending failed, the end that this waits for says why.
-        Either::Right((_sent, printing)) => printing.await?,
+        Either::Right((sent, printing)) => {
+            printing.await?;
+            sent?;
+        }
     }
     Ok(handle.closed().await)
 }
@@ -102,21 +104,31 @@ fn summary(bytes: &[u8]) -> String {
     format!("<{} bytes> {head}{more}", bytes.len())
 }
 
-/// A line that cannot be read is the end of the input.
+/// Sends what can be read, and begins to close. Fails if a line cannot be read: if it is not UTF-8, say.
+///
+/// Closing through the handle leaves all reading to `print_all`; `sink.close()` would read, too, and
+/// drop what that has no room to keep.
 async fn send_lines(
     mut sink: impl Sink<Message, Error = wsweave::Error> + Unpin,
-) -> Result<(), wsweave::Error> {
+    handle: &Handle,
+) -> io::Result<()> {
     let mut lines = BufReader::new(io::stdin()).lines();
+    let mut read = Ok(());
     while let Some(line) = lines.next().await {
-        match line {
-            Ok(line) => sink.send(line.into()).await?,
+        let sent = match line {
+            Ok(line) => sink.send(line.into()).await,
             Err(error) => {
-                eprintln!("wscat: standard input: {error}");
+                read = Err(io::Error::new(error.kind(), format!("standard input: {error}")));
                 break;
             }
+        };
+        if sent.is_err() {
+            break;
         }
     }
-    sink.close().await
+    // If this comes too late, or sending failed, the end says why.
+    let _ = handle.close_with(CloseCode::NORMAL, "");
+    read
 }
 
 /// How many bytes of a binary message to show.

@@ -55,7 +55,8 @@ async fn in_a_loop(mut conn: impl Duplex, echoes: Filter) -> Result<(), Error> {
     Ok(())
 }
 
-/// `results` turns an unclean end into a last `Err`, which `forward` returns.
+/// `results` turns an unclean end into a last `Err`, which `forward` returns. One echo waits in the sink
+/// half: if the client's Close comes right behind its last message, that echo is too late.
 async fn in_a_pipe(conn: impl Duplex, echoes: Filter) -> Result<(), Error> {
     let (sink, stream) = conn.results().split();
     stream.try_filter(|message| ready(echoes(message))).forward(sink).await
@@ -101,7 +102,8 @@ async fn in_a_callback(conn: impl Duplex, echoes: Filter) -> Result<(), Error> {
 
 /// A handle sends from elsewhere: here from a second future, which could as well be another task. The
 /// asynchronous hook goes on driving the connection while that future is behind; a loop that waited for
-/// the channel would stop the writes that the future is waiting for.
+/// the channel would stop the writes that the future is waiting for. Echoes that the client's Close finds
+/// behind are too late.
 async fn through_a_handle(mut conn: impl Duplex, echoes: Filter) -> Result<(), Error> {
     let (inbox, outbox) = channel::bounded(16);
     let handle = conn.handle();
