@@ -96,3 +96,7 @@ pub use crate::{
     message::{Message, Text},
     net::{Acceptor, Client, Listener, connect, listen},
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
