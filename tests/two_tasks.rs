@@ -236,6 +236,22 @@ fn two_peers_that_both_push_through_their_sinks_do_not_lock_up() {
     assert!(pool.run(), "{read:?} of {EACH} arrived");
 }
 
+#[test]
+fn two_peers_that_flush_every_message_do_not_lock_up() {
+    let (client, server) = Connection::pair_with(quiet(), quiet());
+    let mut pool = Pool::default();
+    for conn in [client, server] {
+        let (mut sink, stream) = conn.split();
+        pool.spawn(async move {
+            for _ in 0..20 {
+                sink.send(vec![7; 60_000].into()).await.unwrap();
+            }
+        });
+        pool.spawn(async move { assert_eq!(stream.take(20).count().await, 20) });
+    }
+    assert!(pool.run());
+}
+
 /// `future`, with its polls counted.
 async fn counted<F: Future>(polls: Arc<AtomicUsize>, future: F) -> F::Output {
     let mut future = pin!(future);
