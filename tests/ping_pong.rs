@@ -325,6 +325,20 @@ fn time_in_which_nothing_was_read_does_not_count_against_the_peer() {
 }
 
 #[test]
+fn time_in_which_a_write_goes_on_does_not_count_against_the_peer() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        rig.wire.block_writes();
+        rig.feed(vec![0; 500_000]);
+        for second in 0..90 {
+            rig.wire.allow(1_000);
+            assert!(rig.next().is_pending(), "it ended after {second} s");
+            rig.clock.advance_secs(1);
+        }
+    }
+}
+
+#[test]
 fn without_an_interval_there_is_no_keepalive() {
     for role in BOTH {
         let mut rig = Rig::with(role, Config::default().keepalive_interval(None));
