@@ -5,7 +5,7 @@ mod support;
 use std::{cell::Cell, task::Poll, time::Duration};
 
 use futures::SinkExt;
-use wsweave::{Bytes, Config, ErrorKind, Initiator, Message};
+use wsweave::{Bytes, Config, ConnectionExt, ErrorKind, Initiator, Message};
 
 use crate::support::{BOTH, Frame, Rig};
 
@@ -56,6 +56,33 @@ fn many_tiny_messages_are_bounded_too() {
         rig.wire.block_writes();
         let fed = fill(&mut rig, 0);
         assert!(fed <= 1_000, "{fed} empty messages: their headers count");
+    }
+}
+
+#[test]
+fn pings_are_bounded_too() {
+    for role in BOTH {
+        let mut rig = rig(role, 10_000);
+        rig.wire.block_writes();
+        let refused = (0..10_000).find_map(|_| rig.conn.ping("twenty bytes of ping").err());
+        assert_eq!(refused.expect("200,000 bytes of pings wait").kind(), ErrorKind::Full);
+        rig.wire.unblock_writes();
+        rig.settle();
+        rig.conn.ping("there is room again").unwrap();
+    }
+}
+
+#[test]
+fn an_outbox_of_size_zero_has_room_for_one() {
+    for role in BOTH {
+        let mut rig = rig(role, 0);
+        assert!(rig.next().is_pending());
+        rig.wire.block_writes();
+        assert_eq!(fill(&mut rig, 100), 1);
+        rig.wire.unblock_writes();
+        rig.conn.handle().try_send("from a handle").unwrap();
+        rig.settle();
+        assert_eq!(rig.sent(), [Frame::binary([1; 100]), Frame::text("from a handle")]);
     }
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use std::cell::Cell;
 
-use wsweave::{Config, ConnectionExt, Duplex, Role};
+use wsweave::{Bytes, Config, ConnectionExt, Duplex, Role};
 
 use crate::support::{BOTH, Frame, Op, Rig};
 
@@ -106,6 +106,43 @@ fn run_yields_under_a_flood_of_messages() {
             assert!(wire.reads() - before <= 128);
         }
         assert!(seen.get() > 0);
+    }
+}
+
+#[test]
+fn a_loop_over_messages_yields_too() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        for _ in 0..40 {
+            rig.receive([Frame::binary(vec![0; 60_000])]);
+        }
+        let wakes = rig.task.wakes();
+        let taken = (0..40).take_while(|_| rig.next().is_ready()).count();
+        assert!((15..=18).contains(&taken), "{taken} messages of 60,000 bytes in a mebibyte");
+        assert!(rig.task.wakes() > wakes, "it wakes itself, for nobody else will");
+        assert_eq!(rig.settle().len(), 40 - taken);
+    }
+}
+
+#[test]
+fn large_answers_to_a_flood_do_not_lift_the_bound() {
+    let large = Bytes::from(vec![0; 20_000]);
+    for role in BOTH {
+        let Rig { conn, wire, task, .. } = Rig::new(role);
+        let answer_loudly = conn.on_each(|peer, _| {
+            for _ in 0..100 {
+                peer.send(large.clone());
+            }
+        });
+        let mut run = Box::pin(answer_loudly.run());
+        wire.flood(Frame::text("x").to(role), 7);
+        for _ in 0..3 {
+            let wakes = task.wakes();
+            assert!(task.poll(&mut run).is_pending());
+            assert!(task.wakes() > wakes);
+            let written = wire.take_written().len();
+            assert!((1..=2 << 20).contains(&written), "{written} bytes in one poll");
+        }
     }
 }
 
