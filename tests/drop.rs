@@ -173,3 +173,47 @@ fn without_a_runtime_the_one_attempt_is_all() {
         assert_eq!(wire.state().written.len(), 3);
     }
 }
+
+#[test]
+fn a_drop_behind_a_handles_close_tells_of_the_close_that_went_out() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        let handle = rig.conn.handle();
+        handle.close_with(4000, "done").unwrap();
+        let Rig { conn, wire, .. } = rig;
+        drop(conn);
+        assert_eq!(wire.sent_by(role), [Frame::close(4000, "done")]);
+        assert_eq!(handle.closed().now_or_never().unwrap().code, CloseCode(4000));
+    }
+}
+
+#[test]
+fn a_drop_that_could_not_answer_is_not_clean() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        let handle = rig.conn.handle();
+        rig.wire.block_writes();
+        rig.receive([Frame::close(4000, "theirs")]);
+        assert!(rig.next().is_pending());
+        drop(rig.conn);
+        assert_eq!(rig.wire.take_written(), []);
+        let finish = handle.closed().now_or_never().unwrap();
+        assert_eq!((finish.initiator, finish.code), (Initiator::Peer, CloseCode(4000)));
+        assert!(!finish.clean, "our Close was never written: {finish:?}");
+    }
+}
+
+#[test]
+fn into_inner_says_nothing_and_claims_nothing() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        let handle = rig.conn.handle();
+        let transport = rig.conn.into_inner();
+        assert_eq!(rig.wire.take_written(), []);
+        assert!(!rig.wire.is_dropped());
+        let finish = handle.closed().now_or_never().unwrap();
+        assert_eq!((finish.initiator, finish.code), (Initiator::Us, CloseCode::GOING_AWAY));
+        assert!(finish.sent.is_none() && !finish.clean, "{finish:?}");
+        drop(transport);
+    }
+}

@@ -40,6 +40,7 @@ fn a_close_that_nobody_answers_times_out() {
         let Poll::Ready(Err(error)) = rig.close() else { panic!("still waiting") };
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert_unclean(&rig.finish(), Initiator::Us, 1000, ErrorKind::Timeout);
+        assert!(rig.wire.is_closed(), "TCP is not left open");
         assert_eq!(rig.next(), Poll::Ready(None));
         assert_sink_fails(&mut rig, ErrorKind::Timeout);
     }
@@ -286,4 +287,27 @@ fn abort_ends_without_a_word() {
         drop(rig.conn);
         assert_eq!(rig.wire.take_written(), []);
     }
+}
+
+#[test]
+fn abort_does_not_unsay_a_failure() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        rig.wire.block_writes();
+        rig.receive([Frame::text([0xff])]);
+        assert!(rig.next().is_pending());
+        rig.conn.abort();
+        assert_unclean(&rig.finish(), Initiator::Us, 1007, ErrorKind::InvalidUtf8);
+    }
+}
+
+#[test]
+fn abort_does_not_unsay_the_closing_handshake() {
+    let mut rig = Rig::new(Role::Client);
+    rig.receive([Frame::close(4001, "bye")]);
+    assert!(rig.next().is_pending(), "a client waits for the end of TCP");
+    rig.conn.abort();
+    let finish = rig.finish();
+    assert_eq!((finish.initiator, finish.code), (Initiator::Peer, CloseCode(4001)));
+    assert!(finish.received.is_some() && finish.sent.is_some(), "{finish:?}");
 }
