@@ -8,8 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::rt;
-
 /// Which end of the connection this is (RFC 6455, section 1.2). A client masks what it sends, a
 /// server does not; a server ends TCP first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -207,15 +205,4 @@ pub(crate) enum Clock {
     Ambient,
     Given(Arc<dyn Timer>),
     None,
-}
-
-impl Clock {
-    /// The timer to use, if there is one.
-    pub(crate) fn timer(&self) -> Option<Arc<dyn Timer>> {
-        match self {
-            Self::Ambient => rt::ambient().map(rt::Runtime::timer),
-            Self::Given(timer) => Some(Arc::clone(timer)),
-            Self::None => None,
-        }
-    }
 }

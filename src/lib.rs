@@ -77,6 +77,7 @@ mod message;
 mod net;
 mod protocol;
 mod rt;
+mod socket;
 mod timeout;
 
 pub use bytes::Bytes;
@@ -85,7 +86,7 @@ pub use http;
 pub use crate::{
     close::{CloseCode, CloseFrame, Finish, Initiator},
     config::{Config, Role, Sleep, Timer},
-    connection::{Connection, Handle, Peer, Pipe, Socket, TrySendError},
+    connection::{Connection, Handle, Peer, Pipe, TrySendError},
     error::{Error, ErrorKind},
     ext::{
         Callbacks, CloseWith, ConnectionExt, Duplex, Event, HookResult, OnEach, OnEachAsync,
@@ -95,6 +96,7 @@ pub use crate::{
     handshake::{Accept, Refusal},
     message::{Message, Text},
     net::{Acceptor, Client, Listener, connect, listen},
+    socket::Socket,
 };
 
 #[cfg(doctest)]

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::config::{Clock, Sleep};
+use crate::{
+    config::{Clock, Sleep},
+    rt,
+};
 
 /// Runs `work` for at most `limit`: `None` if that was not enough. Without a clock there is no limit.
 pub(crate) fn within<T>(
@@ -14,7 +17,7 @@ pub(crate) fn within<T>(
     limit: Duration,
     work: impl Future<Output = T>,
 ) -> impl Future<Output = Option<T>> {
-    race(work, clock.timer().map(|timer| timer.sleep(limit)))
+    race(work, rt::timer(clock).map(|timer| timer.sleep(limit)))
 }
 
 /// Like [`within`], for work that may stay undone: without a clock it gets one attempt, and must not
@@ -24,7 +27,7 @@ pub(crate) fn briefly<T>(
     limit: Duration,
     work: impl Future<Output = T>,
 ) -> impl Future<Output = Option<T>> {
-    let sleep = clock.timer().map_or_else(|| Box::pin(ready(())) as Sleep, |t| t.sleep(limit));
+    let sleep = rt::timer(clock).map_or_else(|| Box::pin(ready(())) as Sleep, |t| t.sleep(limit));
     race(work, Some(sleep))
 }
 

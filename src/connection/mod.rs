@@ -10,7 +10,6 @@ mod peer;
 mod pipe;
 mod scratch;
 mod sink;
-mod socket;
 mod step;
 mod stream;
 mod timers;
@@ -31,12 +30,12 @@ pub use self::{
     handle::{Handle, TrySendError},
     peer::Peer,
     pipe::Pipe,
-    socket::Socket,
 };
 use crate::{
     config::{Config, Role},
     handshake::Opening,
     rt,
+    socket::Socket,
 };
 
 /// A WebSocket connection: a stream of messages in and a sink of messages out, to which

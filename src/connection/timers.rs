@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::config::{Config, Sleep, Timer};
+use crate::{
+    config::{Config, Sleep, Timer},
+    rt,
+};
 
 /// What a connection that waits, waits for.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +61,7 @@ enum Keepalive {
 impl Timers {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            timer: config.clock.timer(),
+            timer: rt::timer(&config.clock),
             sleep: None,
             closing_since: None,
             stalled_since: None,

@@ -7,9 +7,10 @@ use http::Request;
 
 use crate::{
     config::Config,
-    connection::{Connection, Socket},
+    connection::Connection,
     error::Error,
     handshake::{Accept, Refusal, server},
+    socket::Socket,
 };
 
 /// Makes server connections of transports: the opening handshake (RFC 6455, section 4.2) over any

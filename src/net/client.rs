@@ -12,10 +12,11 @@ use http::{
 use super::url::Url;
 use crate::{
     config::Config,
-    connection::{Connection, Socket},
+    connection::Connection,
     error::{Error, ErrorKind},
     handshake::{client, field, is_token},
     rt::{self, Runtime},
+    socket::Socket,
     timeout::within,
 };
 

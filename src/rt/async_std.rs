@@ -19,7 +19,7 @@ use futures_util::stream;
 use super::{Boxed, Incoming, Runtime};
 use crate::{
     config::{Sleep, Timer},
-    connection::Socket,
+    socket::Socket,
 };
 
 /// async-std has one global runtime, which is there in any context.

@@ -10,9 +10,9 @@ use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 use futures_core::Stream;
 
 use crate::{
-    config::Timer,
-    connection::Socket,
+    config::{Clock, Timer},
     error::{Error, ErrorKind},
+    socket::Socket,
 };
 
 /// A runtime that is there.
@@ -37,6 +37,15 @@ pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Clients as they come.
 pub(crate) type Incoming = Pin<Box<dyn Stream<Item = io::Result<(Socket, SocketAddr)>> + Send>>;
+
+/// The timer of a configuration, if there is one.
+pub(crate) fn timer(clock: &Clock) -> Option<Arc<dyn Timer>> {
+    match clock {
+        Clock::Ambient => ambient().map(Runtime::timer),
+        Clock::Given(timer) => Some(Arc::clone(timer)),
+        Clock::None => None,
+    }
+}
 
 /// The runtime around the caller, if there is one.
 pub(crate) fn ambient() -> Option<&'static dyn Runtime> {
