@@ -40,6 +40,7 @@ fn an_interrupted_read_is_no_silence() {
         rig.clock.advance_secs(20);
         rig.wire.interrupt(1);
         assert_eq!(rig.next(), Poll::Ready(Some("here I am".into())));
+        assert!(rig.next().is_pending(), "it is not judged silent");
     }
 }
 
