@@ -145,3 +145,37 @@ fn a_hook_that_fails_at_a_message_read_behind_a_clean_end_is_heard_of() {
         assert!(rig.finish().clean, "it had ended before");
     }
 }
+
+#[test]
+fn an_asynchronous_hook_that_answers_behind_a_close_not_yet_taken_leaves_it_clean() {
+    for role in BOTH {
+        let Rig { mut conn, wire, task, .. } = Rig::with(role, quiet());
+        conn.handle().close_with(1000, "done").unwrap();
+        let echo = conn.on_each_async(|handle, message| async move { handle.send(message).await });
+        let mut run = Box::pin(echo.run());
+        wire.give(Frame::text("there before the first poll").to(role));
+        assert!(task.poll(&mut run).is_pending());
+        assert_eq!(wire.sent_by(role), [Frame::close(1000, "done")]);
+        wire.give(Frame::close(1000, "").to(role));
+        wire.end();
+        let Poll::Ready(finish) = task.until_stalled(|cx| run.as_mut().poll(cx)) else {
+            panic!("it waits on")
+        };
+        assert!(finish.clean, "{finish}");
+    }
+}
+
+#[test]
+fn what_a_close_dropped_leaves_no_gap_before_what_is_read_directly() {
+    for role in BOTH {
+        let mut rig = Rig::with(role, quiet());
+        assert!(rig.close().is_pending());
+        rig.receive((0..3).map(numbered));
+        assert!(rig.close().is_pending());
+        let mut got = rig.settle();
+        rig.receive([Frame::binary([3])]);
+        got.extend(rig.settle());
+        let got: Vec<_> = got.iter().map(number).collect();
+        assert_eq!(got, [0, 1], "2 was dropped");
+    }
+}

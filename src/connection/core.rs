@@ -85,6 +85,11 @@ impl Core {
         self.closing.is_open() && self.given_up.is_none()
     }
 
+    /// Whether it is closing, be it that a handle has asked for that and it is not yet done.
+    pub(super) fn is_closing(&self) -> bool {
+        !self.accepts() || self.outbox.as_ref().is_some_and(|outbox| !outbox.is_open())
+    }
+
     /// Whether nobody has the connection any more.
     pub(super) fn is_given_up(&self) -> bool {
         self.given_up.is_some()

@@ -11,7 +11,7 @@ pub(super) struct Inbox {
     /// The size of what waits, each event counted with a little for itself.
     size: usize,
     messages: usize,
-    /// A message was dropped: what follows it is dropped, too, so that there is no gap.
+    /// A message was dropped.
     overflown: bool,
 }
 
@@ -27,6 +27,11 @@ impl Inbox {
     /// Whether no more messages should be read while nobody takes those that wait.
     pub(super) fn is_full(&self) -> bool {
         self.holds_message() && self.size >= HIGH_WATER_MARK
+    }
+
+    /// Whether a message was dropped: what follows it is to be dropped, too, so that there is no gap.
+    pub(super) fn is_overflown(&self) -> bool {
+        self.overflown
     }
 
     /// Keeps an event for later, if there is room: up to the high-water mark, or one message of any

@@ -201,7 +201,7 @@ impl<'a> Peer<'a> {
         self.core.hook = before;
         match result {
             // The hook tried to send while the connection was closing: no failure of its own.
-            Err(error) if error.is_caused_by_closing() && !self.is_open() => {}
+            Err(error) if error.is_caused_by_closing() && self.core.is_closing() => {}
             Err(error) => self.fail(error),
             Ok(()) => {}
         }

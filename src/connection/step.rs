@@ -105,6 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let writing = self.poll_write_with_outbox(half, cx);
         match self.core.closing() {
             Closing::Ended(_) => return Step::Progress,
+            // The peer's last words may have come after the last read.
             Closing::Severed(_) if !was_severed => return Step::Progress,
             Closing::Severed(_) if matches!(reading, Reading::Blocked | Reading::Ended) => {
                 // What the peer sent before is read.
@@ -152,6 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn pass(&mut self, event: Event) -> Step {
         match &event {
+            Event::Message(_) if self.core.inbox.is_overflown() => return Step::Progress,
             Event::Message(_) => {}
             Event::Pong(payload) => {
                 self.turn.frame();
