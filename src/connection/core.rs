@@ -29,6 +29,8 @@ pub(crate) struct Core {
     pub(super) wakers: Wakers,
     pub(super) opening: Option<Box<Opening>>,
     decoder: Decoder,
+    /// A Close, or a broken rule, that has not been dealt with.
+    last: Option<Result<CloseFrame, Violation>>,
     closing: Closing,
     outbox: Option<Arc<Outbox>>,
     /// What was taken from the outbox and is not written: up to which item, and up to where in
@@ -52,6 +54,8 @@ pub(super) enum Decoding {
     Event(Event),
     /// A frame that nobody sees.
     Frame,
+    /// The last frame to be decoded: [`Core::settle`] does what it asks for.
+    Last,
     /// More has to arrive first.
     Starved,
 }
@@ -68,6 +72,7 @@ impl Core {
             wakers: Wakers::default(),
             opening: None,
             decoder,
+            last: None,
             closing: Closing::Open,
             outbox: None,
             taken: VecDeque::new(),
@@ -226,6 +231,9 @@ impl Core {
 
     /// Decodes one frame and does what the protocol asks for.
     pub(super) fn decode(&mut self) -> Decoding {
+        if self.last.is_some() {
+            return Decoding::Last;
+        }
         match self.decoder.decode(&self.config) {
             Ok(None) => return Decoding::Starved,
             Ok(Some(Decoded::Message(message))) => return Decoding::Event(Event::Message(message)),
@@ -237,11 +245,20 @@ impl Core {
                 return Decoding::Event(Event::Ping(payload));
             }
             Ok(Some(Decoded::Pong(payload))) => return Decoding::Event(Event::Pong(payload)),
-            Ok(Some(Decoded::Fragment)) => {}
-            Ok(Some(Decoded::Close(close))) => self.receive_close(close),
-            Err(violation) => self.fail_with(violation),
+            Ok(Some(Decoded::Fragment)) => return Decoding::Frame,
+            Ok(Some(Decoded::Close(close))) => self.last = Some(Ok(close)),
+            Err(violation) => self.last = Some(Err(violation)),
         }
-        Decoding::Frame
+        Decoding::Last
+    }
+
+    /// Answers the last frame.
+    pub(super) fn settle(&mut self) {
+        match self.last.take() {
+            Some(Ok(close)) => self.receive_close(close),
+            Some(Err(violation)) => self.fail_with(violation),
+            None => {}
+        }
     }
 
     // The end. Every change of `closing` goes through `change`.

@@ -80,6 +80,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     self.turn.frame();
                     return Step::Progress;
                 }
+                Decoding::Last if self.core.accepts() && self.turn.has_delivered() => {
+                    // `forward` holds its last message back until the stream has nothing more; after
+                    // the end it would be too late to send that.
+                    cx.waker().wake_by_ref();
+                    return self.write_and_wait(half, Reading::Open, cx);
+                }
+                Decoding::Last => {
+                    self.core.settle();
+                    return Step::Progress;
+                }
                 Decoding::Starved => {}
             }
         }
@@ -154,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn pass(&mut self, event: Event) -> Step {
         match &event {
             Event::Message(_) if self.core.inbox.is_overflown() => return Step::Progress,
-            Event::Message(_) => {}
+            Event::Message(_) => self.turn.delivered(),
             Event::Pong(payload) => {
                 self.turn.frame();
                 self.timers.pong(payload);

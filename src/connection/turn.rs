@@ -14,11 +14,21 @@ pub(super) struct Turn {
     reads_since_write: u32,
     /// How much has to be queued for a write to be tried again after one that would block.
     retry_at: usize,
+    delivered: bool,
 }
 
 impl Turn {
     pub(super) fn frame(&mut self) {
         self.frames += 1;
+    }
+
+    /// A message was delivered.
+    pub(super) fn delivered(&mut self) {
+        self.delivered = true;
+    }
+
+    pub(super) fn has_delivered(&self) -> bool {
+        self.delivered
     }
 
     pub(super) fn read(&mut self, len: usize) {
