@@ -227,3 +227,18 @@ fn async_hooks_stack() {
     assert!(close_by_peer(us, peer).clean);
     assert_eq!(log.take(), ["first", "second", "first", "second"]);
 }
+
+#[test]
+fn what_it_sends_goes_before_what_those_send_who_get_the_message_next() {
+    let (us, mut peer) = Connection::pair();
+    let mut us = us
+        .on_each_async(|handle, _| async move { handle.send("1").await })
+        .on_each(|peer, _| peer.send("2"));
+    send(&mut peer, "go");
+    next(&mut us);
+    us.feed("3".into()).now_or_never().unwrap().unwrap();
+    us.flush().now_or_never().unwrap().unwrap();
+    for text in ["1", "2", "3"] {
+        assert_eq!(next(&mut peer), text.into());
+    }
+}

@@ -55,8 +55,7 @@ async fn in_a_loop(mut conn: impl Duplex, echoes: Filter) -> Result<(), Error> {
     Ok(())
 }
 
-/// `results` turns an unclean end into a last `Err`, which `forward` returns. One echo waits in the sink
-/// half: if the client's Close comes right behind its last message, that echo is too late.
+/// `results` turns an unclean end into a last `Err`, which `forward` returns.
 async fn in_a_pipe(conn: impl Duplex, echoes: Filter) -> Result<(), Error> {
     let (sink, stream) = conn.results().split();
     stream.try_filter(|message| ready(echoes(message))).forward(sink).await

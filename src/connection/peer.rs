@@ -208,6 +208,11 @@ impl<'a> Peer<'a> {
         !mem::take(&mut self.unhook)
     }
 
+    /// Queues what handles have sent.
+    pub(crate) fn queue_from_handles(&mut self) {
+        self.core.take_from_outbox();
+    }
+
     /// Fails the connection with 1011.
     pub(crate) fn fail(&mut self, error: Error) {
         self.core.fail(error);

@@ -117,6 +117,8 @@ where
                 let _: Poll<()> = this.inner.poll_drive(cx);
                 return Poll::Pending;
             };
+            // What it sent is queued before what those send who get the message next.
+            peer.queue_from_handles();
             peer.run(|_| result);
             this.future.set(None);
         }
