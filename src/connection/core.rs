@@ -1,6 +1,6 @@
 //! [`Core`]: the connection without its transport: what hooks can reach.
 
-use std::{collections::VecDeque, sync::Arc, thread};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use super::{
     wakers::Wakers,
 };
 use crate::{
-    close::{CloseCode, CloseFrame, Finish},
+    close::{CloseFrame, Finish},
     config::{Config, Role},
     error::{Error, ErrorKind},
     ext::Event,
@@ -28,17 +28,17 @@ pub(crate) struct Core {
     pub(super) inbox: Inbox,
     pub(super) wakers: Wakers,
     pub(super) opening: Option<Box<Opening>>,
-    decoder: Decoder,
+    pub(super) decoder: Decoder,
     /// A Close, or a broken rule, that has not been dealt with.
-    last: Option<Result<CloseFrame, Violation>>,
-    closing: Closing,
-    outbox: Option<Arc<Outbox>>,
+    pub(super) last: Option<Result<CloseFrame, Violation>>,
+    pub(super) closing: Closing,
+    pub(super) outbox: Option<Arc<Outbox>>,
     /// What was taken from the outbox and is not written: up to which item, and up to where in
     /// `outgoing`.
-    taken: VecDeque<(u64, u64)>,
+    pub(super) taken: VecDeque<(u64, u64)>,
     pub(super) hook: Hook,
     /// How the connection ended for whoever gave it up; what comes later does not change it.
-    given_up: Option<Finish>,
+    pub(super) given_up: Option<Finish>,
 }
 
 /// Where a hook is. One that panics is never seen to return.
@@ -121,8 +121,6 @@ impl Core {
         }
     }
 
-    // What goes out.
-
     pub(super) fn send(&mut self, message: Message, origin: Origin) {
         self.outgoing.message(message, self.config.fragment_size, origin);
     }
@@ -170,8 +168,6 @@ impl Core {
         }
         self.accepts()
     }
-
-    // Handles.
 
     pub(super) fn outbox(&self) -> Option<&Arc<Outbox>> {
         self.outbox.as_ref()
@@ -223,8 +219,6 @@ impl Core {
         }
     }
 
-    // What comes in.
-
     pub(super) fn feed(&mut self, data: &[u8]) {
         self.decoder.feed(data);
     }
@@ -250,149 +244,6 @@ impl Core {
             Err(violation) => self.last = Some(Err(violation)),
         }
         Decoding::Last
-    }
-
-    /// Answers the last frame.
-    pub(super) fn settle(&mut self) {
-        match self.last.take() {
-            Some(Ok(close)) => self.receive_close(close),
-            Some(Err(violation)) => self.fail_with(violation),
-            None => {}
-        }
-    }
-
-    // The end. Every change of `closing` goes through `change`.
-
-    /// Begins the closing handshake, behind what was queued; later calls change nothing.
-    pub(super) fn begin_close(&mut self, close: CloseFrame) {
-        self.queue_last();
-        let due = self.change(|closing| closing.begin(close));
-        self.queue_close(due);
-    }
-
-    /// Fails the connection for a fault on our side.
-    pub(super) fn fail(&mut self, error: Error) {
-        if self.closing.finish().is_some() {
-            // Too late to change how it ended, but not to be heard of.
-            self.inbox.push(Event::Error(error));
-            return;
-        }
-        self.fail_with(Violation { code: CloseCode::INTERNAL_ERROR, error });
-    }
-
-    pub(super) fn end_of_input(&mut self) {
-        let interrupted = self.decoder.interrupted();
-        self.change(|closing| closing.end_of_input(interrupted));
-    }
-
-    /// Nothing can be written any more.
-    pub(super) fn sever(&mut self, error: Error) {
-        self.outgoing.discard();
-        self.taken.clear();
-        self.change(|closing| closing.sever(error));
-    }
-
-    /// Something took too long.
-    pub(super) fn time_out(&mut self, what: &'static str) {
-        let error = Error::new(ErrorKind::Timeout, what);
-        match self.closing {
-            // What the peer sent before is still read.
-            Closing::Open | Closing::Sent(_) => self.sever(error),
-            _ => self.end(Some(error)),
-        }
-    }
-
-    /// Nothing can be read or written any more.
-    pub(super) fn end(&mut self, error: Option<Error>) {
-        let all_written = self.outgoing.is_empty();
-        self.change(|closing| closing.end(error, all_written));
-    }
-
-    pub(super) fn abort(&mut self) {
-        let all_written = self.outgoing.is_empty();
-        self.change(|closing| closing.abort(all_written));
-    }
-
-    /// Settles how the connection ended for the case that nobody drives it any more.
-    pub(super) fn give_up(&mut self) -> Finish {
-        if let Some(finish) = self.ending() {
-            return finish.clone();
-        }
-        // What handles were promised to send still goes before the Close, or is that itself.
-        self.queue_last();
-        let code = if thread::panicking() || self.hook == Hook::Running {
-            CloseCode::INTERNAL_ERROR
-        } else {
-            CloseCode::GOING_AWAY
-        };
-        let finish = self.closing.given_up(code, self.outgoing.is_empty());
-        self.given_up = Some(finish.clone());
-        if let Some(outbox) = &self.outbox {
-            outbox.end(finish.clone());
-        }
-        finish
-    }
-
-    fn receive_close(&mut self, close: CloseFrame) {
-        self.queue_last();
-        let due = self.change(|closing| closing.receive(close));
-        self.queue_close(due);
-        self.decoder.discard();
-    }
-
-    fn fail_with(&mut self, violation: Violation) {
-        self.queue_last();
-        let due = self.change(|closing| closing.fail(violation));
-        self.queue_close(due);
-    }
-
-    /// A Close is about to be queued: what handles were promised to send goes before it.
-    fn queue_last(&mut self) {
-        if let (true, Some(outbox)) = (self.accepts(), self.outbox.clone()) {
-            outbox.seal();
-            self.take_from_outbox();
-        }
-    }
-
-    fn queue_close(&mut self, close: Option<CloseFrame>) {
-        if let Some(close) = close {
-            self.outgoing.close(&close);
-        }
-    }
-
-    fn change<T>(&mut self, change: impl FnOnce(&mut Closing) -> T) -> T {
-        let settled = self.closing.settled().is_some();
-        let ended = self.closing.finish().is_some();
-        let result = change(&mut self.closing);
-        if !settled && self.closing.settled().is_some() {
-            self.on_settled();
-        }
-        if !ended && self.closing.finish().is_some() {
-            self.on_ended();
-        }
-        if let (false, Some(outbox)) = (self.closing.is_open(), &self.outbox) {
-            outbox.seal();
-        }
-        self.wakers.wake_all();
-        result
-    }
-
-    /// Nothing more is read as data.
-    fn on_settled(&mut self) {
-        self.decoder.discard();
-        if let Some(error) = self.closing.settled().and_then(|finish| finish.error.clone()) {
-            self.inbox.push(Event::Error(error));
-        }
-    }
-
-    fn on_ended(&mut self) {
-        self.outgoing.discard();
-        if let Some(finish) = self.closing.finish() {
-            tracing::debug!(%finish, "connection ended");
-            if let Some(outbox) = &self.outbox {
-                outbox.end(finish.clone());
-            }
-        }
     }
 }
 

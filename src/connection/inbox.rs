@@ -1,6 +1,6 @@
 //! [`Inbox`]: what was read while nobody asked for it.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use crate::ext::Event;
 
@@ -13,11 +13,13 @@ pub(super) struct Inbox {
     messages: usize,
     /// A message was dropped.
     overflown: bool,
+    /// What went wrong has been told.
+    told: bool,
 }
 
 impl Inbox {
     pub(super) fn new() -> Self {
-        Self { events: VecDeque::new(), size: 0, messages: 0, overflown: false }
+        Self { events: VecDeque::new(), size: 0, messages: 0, overflown: false, told: false }
     }
 
     pub(super) fn holds_message(&self) -> bool {
@@ -35,7 +37,7 @@ impl Inbox {
     }
 
     /// Keeps an event for later, if there is room: up to the high-water mark, or one message of any
-    /// size. An error always has room, since there is only one.
+    /// size. The first error always has room; there is no second.
     pub(super) fn push(&mut self, event: Event) {
         match &event {
             Event::Message(_) => {
@@ -46,6 +48,7 @@ impl Inbox {
                 self.messages += 1;
             }
             Event::Ping(_) | Event::Pong(_) if self.size >= HIGH_WATER_MARK => return,
+            Event::Error(_) if mem::replace(&mut self.told, true) => return,
             _ => {}
         }
         self.size += size(&event);

@@ -2,6 +2,7 @@
 
 mod core;
 mod driver;
+mod end;
 mod handle;
 mod inbox;
 mod linger;
