@@ -7,7 +7,7 @@ use std::{cell::Cell, task::Poll, time::Duration};
 use futures::SinkExt;
 use wsweave::{Bytes, Config, ConnectionExt, ErrorKind, Initiator, Message};
 
-use crate::support::{BOTH, Frame, Rig};
+use crate::support::{BOTH, Frame, Rig, quiet};
 
 /// A connection without keepalive whose outbox is `size` bytes.
 fn rig(role: wsweave::Role, size: usize) -> Rig {
@@ -270,5 +270,20 @@ fn silence_with_nothing_to_write_is_no_stuck_write() {
         assert!(rig.next().is_pending());
         rig.clock.advance_secs(39);
         assert!(rig.next().is_pending());
+    }
+}
+
+#[test]
+fn what_asynchronous_hooks_send_stops_the_reading_beyond_the_mark() {
+    for role in BOTH {
+        let Rig { conn, wire, task, .. } = Rig::with(role, quiet());
+        let echo = conn.on_each_async(|handle, message| async move { handle.send(message).await });
+        wire.block_writes();
+        for _ in 0..200 {
+            wire.give(Frame::binary(vec![0; 100_000]).to(role));
+        }
+        let mut run = Box::pin(echo.run());
+        assert!(task.until_stalled(|cx| run.as_mut().poll(cx)).is_pending());
+        assert!(wire.bytes_read() < 4 << 20, "read {} with nothing written", wire.bytes_read());
     }
 }

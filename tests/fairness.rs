@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use wsweave::{Bytes, Config, ConnectionExt, Duplex, Role};
 
-use crate::support::{BOTH, Frame, Op, Rig};
+use crate::support::{BOTH, Frame, Op, Rig, Task, quiet};
 
 /// Polls once, under a flood; asserts that the task yielded and will be polled again.
 fn assert_yields<C: Duplex + Unpin>(rig: &mut Rig<C>) {
@@ -186,4 +186,22 @@ fn a_close_gets_through_a_flood() {
         rig.clock.advance_secs(10);
         assert!(rig.task.close(&mut rig.conn).is_ready(), "the timeout holds under a flood");
     }
+}
+
+#[test]
+fn pings_whose_answers_fill_the_outbox_one_by_one_end_a_turn() {
+    let mut rig = Rig::with(Role::Client, quiet().outbox_size(1));
+    rig.wire.give_in_pieces(&rig.encode((0..50_000).map(|_| Frame::ping("x"))), 3_000);
+    assert!(rig.next().is_pending());
+    assert!(rig.wire.unread() > 0, "one poll answered 50,000 pings");
+}
+
+#[test]
+fn messages_that_a_close_drops_end_a_turn() {
+    let mut rig = Rig::with(Role::Client, quiet());
+    assert!(rig.close().is_pending());
+    rig.receive((0..2).map(|_| Frame::binary(vec![0; 40_000])));
+    rig.wire.give_in_pieces(&rig.encode((0..200_000).map(|_| Frame::binary([]))), 60_000);
+    assert!(Task::new().close(&mut rig.conn).is_pending());
+    assert!(rig.wire.unread() > 300_000, "{} bytes are left of 400,000", rig.wire.unread());
 }

@@ -5,7 +5,7 @@ mod support;
 use std::{pin::pin, task::Poll};
 
 use futures::SinkExt;
-use wsweave::{ConnectionExt, ErrorKind, Handle, Message};
+use wsweave::{ConnectionExt, ErrorKind, Handle, Message, Role};
 
 use crate::support::{BOTH, Frame, Rig, Task, quiet};
 
@@ -111,4 +111,26 @@ fn a_close_tells_those_who_wait_for_room_before_the_connection_is_polled() {
         let Poll::Ready(Err(error)) = task.poll(&mut send) else { panic!("it waits on") };
         assert_eq!(error.kind(), ErrorKind::Closed);
     }
+}
+
+#[test]
+fn a_flush_behind_one_that_was_given_up_waits_for_what_was_sent_between() {
+    let mut rig = Rig::with(Role::Client, quiet());
+    let mut handle = rig.conn.handle();
+    let task = Task::new();
+    handle.try_send("one").unwrap();
+    assert!(task.flush::<Message, _>(&mut handle).is_pending());
+    assert!(rig.next().is_pending());
+    rig.wire.block_writes();
+    handle.try_send("two").unwrap();
+    assert!(rig.next().is_pending());
+    assert!(task.flush::<Message, _>(&mut handle).is_pending(), "`two` is not written");
+}
+
+#[test]
+fn the_first_handle_wakes_who_waits_already() {
+    let mut rig = Rig::with(Role::Client, quiet());
+    assert!(rig.next().is_pending());
+    rig.conn.handle().try_send("x").unwrap();
+    assert!(rig.task.wakes() > 0);
 }

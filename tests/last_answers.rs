@@ -1,12 +1,18 @@
 //! What answers the last messages leaves before the end does: `split` keeps the last message of `forward`
 //! to itself until the sink half is polled again, and another future comes to its turn later.
 
+mod support;
+
+use std::task::Poll;
+
 use futures::{
     SinkExt, StreamExt,
     channel::mpsc,
     future::{join, join3},
 };
-use wsweave::{CloseCode, Config, Connection, ConnectionExt};
+use wsweave::{CloseCode, Config, Connection, ConnectionExt, Role};
+
+use crate::support::{Frame, Rig, Task, quiet};
 
 #[async_std::test]
 async fn an_echo_through_forward_leaves_before_the_answer_to_the_close_behind_its_message() {
@@ -60,4 +66,20 @@ async fn answers_of_another_future_leave_before_the_answer_to_the_close_behind_t
     let (finish, answers, ()) = join3(receive, caller, answer).await;
     assert!(finish.clean, "{finish}");
     assert_eq!(answers, ["1", "2", "3"].map(Into::into));
+}
+
+#[test]
+fn a_message_that_waited_is_followed_by_a_turn_for_its_answer() {
+    let mut rig = Rig::with(Role::Server, quiet());
+    rig.wire.block_writes();
+    rig.feed("x");
+    rig.receive([Frame::text("question")]);
+    assert!(Task::new().flush(&mut rig.conn).is_pending());
+    rig.wire.unblock_writes();
+    rig.receive([Frame::close(1000, "")]);
+    assert_eq!(rig.next(), Poll::Ready(Some("question".into())));
+    assert!(rig.next().is_pending());
+    rig.feed("answer");
+    rig.settle();
+    assert_eq!(rig.sent()[1..], [Frame::text("answer"), Frame::close(1000, "")]);
 }

@@ -175,6 +175,10 @@ impl Core {
 
     /// The outbox for a new handle, made on first use.
     pub(super) fn share_outbox(&mut self) -> Arc<Outbox> {
+        if self.outbox.is_none() {
+            // Whoever waits has not registered with it.
+            self.wakers.wake_all();
+        }
         let limit = self.outbox_size();
         let outbox = self.outbox.get_or_insert_with(|| Arc::new(Outbox::new(limit)));
         let outbox = Arc::clone(outbox);
@@ -187,15 +191,15 @@ impl Core {
     }
 
     /// Queues what handles have asked for; returns whether that was anything.
-    pub(super) fn take_from_outbox(&mut self) -> bool {
+    pub(super) fn take_from_outbox(&mut self, origin: Origin) -> bool {
         let outbox = self.outbox.as_ref().filter(|_| self.closing.is_open());
         let Some((items, position)) = outbox.and_then(|outbox| outbox.take()) else {
             return false;
         };
         for item in items {
             match item {
-                Item::Message(message) => self.send(message, Origin::Handle),
-                Item::Ping(payload) => self.outgoing.ping(payload, Origin::Handle),
+                Item::Message(message) => self.send(message, origin),
+                Item::Ping(payload) => self.outgoing.ping(payload, origin),
                 // Always the last one.
                 Item::Close(close) => self.begin_close(close),
             }

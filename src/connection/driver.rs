@@ -154,6 +154,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return None;
         }
         let event = self.core.inbox.pop()?;
+        if matches!(event, Event::Message(_)) {
+            self.turn.delivered();
+        }
         // The sink half may read on.
         self.core.wakers.wake_other(Half::Stream);
         Some(event)
@@ -201,6 +204,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Keeps an event for the stream half.
     fn keep(&mut self, event: Event, half: Half) {
+        let dropped = self.core.is_given_up() || self.core.inbox.is_full();
+        if dropped && matches!(event, Event::Message(_)) {
+            self.turn.frame();
+        }
         if self.core.is_given_up() {
             return;
         }

@@ -7,7 +7,7 @@ use crate::{
     close::{CloseCode, CloseFrame, Finish},
     error::{Error, ErrorKind},
     ext::Event,
-    protocol::{Closing, Violation},
+    protocol::{Closing, Origin, Violation},
 };
 
 impl Core {
@@ -107,7 +107,7 @@ impl Core {
     fn queue_last(&mut self) {
         if let (true, Some(outbox)) = (self.accepts(), self.outbox.clone()) {
             outbox.seal();
-            self.take_from_outbox();
+            self.take_from_outbox(Origin::Handle);
         }
     }
 

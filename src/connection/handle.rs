@@ -4,7 +4,10 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -28,7 +31,8 @@ use crate::{
 /// connection is polled: **when nobody polls the connection, nothing moves.** A handle does not keep
 /// the connection alive.
 ///
-/// It is a sink, too; flushing that waits until all that handles have sent is written. Mind that
+/// It is a sink, too; flushing that waits until all that handles have sent is handed
+/// to the transport. Mind that
 /// [`send`](Self::send) is the handle's own, which waits for room, not for the flush of `SinkExt::send`.
 /// Closing the sink flushes and retires this handle, and does not end the connection.
 ///
@@ -59,6 +63,8 @@ use crate::{
 pub struct Handle {
     outbox: Arc<Outbox>,
     sink: SinkState,
+    /// The position of the last item sent with `&self`.
+    sent: AtomicU64,
 }
 
 /// A handle's own state as a sink.
@@ -101,7 +107,7 @@ pub enum TrySendError {
 
 impl Handle {
     pub(super) fn new(outbox: Arc<Outbox>) -> Self {
-        Self { outbox, sink: SinkState::Open }
+        Self { outbox, sink: SinkState::Open, sent: AtomicU64::new(0) }
     }
 
     /// Queues a message, waiting for room.
@@ -158,7 +164,7 @@ impl Handle {
         let message = message.into();
         match self.enter() {
             Ok(entry) => {
-                entry.put(Item::Message(message));
+                self.sent.fetch_max(entry.put(Item::Message(message)), Ordering::Relaxed);
                 Ok(())
             }
             Err(NoEntry::Full) => Err(TrySendError::Full(message)),
@@ -182,7 +188,7 @@ impl Handle {
     pub fn ping(&self, payload: impl Into<Bytes>) -> Result<(), Error> {
         let payload = payload.into();
         check_ping(&payload)?;
-        self.enter()?.put(Item::Ping(payload));
+        self.sent.fetch_max(self.enter()?.put(Item::Ping(payload)), Ordering::Relaxed);
         Ok(())
     }
 
@@ -293,10 +299,14 @@ impl Handle {
     }
 
     /// What a flush that is under way waits for, or one that begins now: all that any handle has sent,
-    /// so that it ends however much is sent later.
+    /// so that it ends however much others send later.
     fn flush_position(&self) -> WhatFor {
         match self.sink {
-            SinkState::Waiting(what_for @ WhatFor::Written(_), _) => what_for,
+            SinkState::Waiting(what_for @ WhatFor::Written(position), _)
+                if position >= self.sent.load(Ordering::Relaxed) =>
+            {
+                what_for
+            }
             _ => WhatFor::Written(self.outbox.position()),
         }
     }

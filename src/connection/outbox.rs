@@ -68,7 +68,8 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    pub(super) fn put(self, item: Item) {
+    /// Puts it in; returns its position for [`is_written`](Outbox::is_written).
+    pub(super) fn put(self, item: Item) -> u64 {
         let Self { outbox, mut state } = self;
         let closing = matches!(item, Item::Close(_));
         if closing {
@@ -77,11 +78,13 @@ impl Entry<'_> {
         state.size += item.size();
         state.items.push_back(item);
         state.put += 1;
+        let position = state.put;
         drop(state);
         outbox.driver.wake();
         if closing {
             outbox.room.notify(usize::MAX);
         }
+        position
     }
 }
 

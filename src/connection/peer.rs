@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     ext::{Callbacks, HookResult},
     message::Message,
+    protocol::Origin,
 };
 
 /// The connection as a hook sees it.
@@ -208,9 +209,9 @@ impl<'a> Peer<'a> {
         !mem::take(&mut self.unhook)
     }
 
-    /// Queues what handles have sent.
+    /// Queues what handles have sent, as replies to what was read: too many of them stop reading.
     pub(crate) fn queue_from_handles(&mut self) {
-        self.core.take_from_outbox();
+        self.core.take_from_outbox(Origin::Hook);
     }
 
     /// Fails the connection with 1011.

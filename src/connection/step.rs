@@ -15,7 +15,11 @@ use super::{
     wakers::Half,
     wire::is_interrupted,
 };
-use crate::{config::Role, ext::Event, protocol::Closing};
+use crate::{
+    config::Role,
+    ext::Event,
+    protocol::{Closing, Origin},
+};
 
 /// How far a step may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +104,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if reading == Reading::Open {
             return Step::Progress;
         }
+        if reading == Reading::Held {
+            // What is written makes room for reading.
+            self.poll_write(half, cx);
+            if !self.core.replies_overflow() {
+                return Step::Progress;
+            }
+        }
         match self.write_and_wait(half, reading, cx) {
             // There is room for reading again.
             Step::Blocked if reading == Reading::Held && !self.core.replies_overflow() => {
@@ -152,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         loop {
             let room = self.core.outgoing.len() < WRITE_MARK.min(self.core.outbox_size());
-            let took = room && self.core.take_from_outbox();
+            let took = room && self.core.take_from_outbox(Origin::Handle);
             let writing = self.poll_write(half, cx);
             // Handles may have asked for more meanwhile.
             if writing != Writing::Done || room && !took {
@@ -163,7 +174,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn pass(&mut self, event: Event) -> Step {
         match &event {
-            Event::Message(_) if self.core.inbox.is_overflown() => return Step::Progress,
+            Event::Message(_) if self.core.inbox.is_overflown() => {
+                self.turn.frame();
+                return Step::Progress;
+            }
             Event::Message(_) => self.turn.delivered(),
             Event::Pong(payload) => {
                 self.turn.frame();
