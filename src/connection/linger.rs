@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -15,7 +16,7 @@ use crate::{close::CloseFrame, rt::Runtime};
 /// bounds on the transport are known.
 pub(super) enum Parting<S> {
     Attempt(fn(Driver<S>)),
-    Linger(fn(Driver<S>, &'static dyn Runtime), &'static dyn Runtime),
+    Linger(fn(Driver<S>, &dyn Runtime), Arc<dyn Runtime>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Parting<S> {
@@ -27,8 +28,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Parting<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Parting<S> {
     /// The runtime finishes what one attempt leaves.
-    pub(super) fn linger(runtime: &'static dyn Runtime) -> Self {
-        let linger = |driver, runtime: &'static dyn Runtime| {
+    pub(super) fn linger(runtime: Arc<dyn Runtime>) -> Self {
+        let linger = |driver, runtime: &dyn Runtime| {
             if let Some(mut driver) = attempt(driver) {
                 driver.timers.insist(|| runtime.timer());
                 runtime.spawn(Box::pin(Linger(driver)));
@@ -42,7 +43,7 @@ impl<S> Parting<S> {
     pub(super) fn part(self, driver: Driver<S>) {
         match self {
             Self::Attempt(attempt) => attempt(driver),
-            Self::Linger(linger, runtime) => linger(driver, runtime),
+            Self::Linger(linger, runtime) => linger(driver, &*runtime),
         }
     }
 }

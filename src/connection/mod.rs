@@ -129,7 +129,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # });
     /// ```
     pub fn from_partially_read(io: S, read: impl AsRef<[u8]>, role: Role, config: Config) -> Self {
-        let driver = Driver::new(io, role, Arc::new(config), read.as_ref());
+        Self::from_parts(io, read.as_ref(), role, Arc::new(config))
+    }
+
+    /// With a configuration that others share.
+    pub(crate) fn from_parts(io: S, read: &[u8], role: Role, config: Arc<Config>) -> Self {
+        let driver = Driver::new(io, role, config, read);
         Self { driver: Some(driver), parting: Some(Parting::attempt()), terminated: false }
     }
 

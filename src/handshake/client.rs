@@ -1,5 +1,7 @@
 //! The client's opening handshake.
 
+use std::sync::Arc;
+
 use async_tungstenite::tungstenite::{
     error::{CapacityError, Error as HttpError},
     handshake::{client::generate_request, derive_accept_key, machine::TryParse},
@@ -30,7 +32,7 @@ use crate::{
 pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
     request: Request<()>,
-    config: &Config,
+    config: &Arc<Config>,
 ) -> Result<Connection<S>, Error> {
     let offered = request.headers().clone();
     let offered: Vec<&str> = list(&offered, SEC_WEBSOCKET_PROTOCOL).collect();
@@ -48,7 +50,7 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     check(&response, &key)?;
     let subprotocol = agreed_subprotocol(&response, &offered)?;
     let opening = Opening::response(head.bytes, subprotocol);
-    Ok(Connection::from_partially_read(io, head.rest, Role::Client, config.clone())
+    Ok(Connection::from_parts(io, &head.rest, Role::Client, Arc::clone(config))
         .with_opening(opening))
 }
 

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::Duration,
 };
 
@@ -38,13 +39,13 @@ use crate::{
 /// Reads a request, answers it as `decide` says, and makes a connection if that was to accept.
 pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     mut io: S,
-    config: &Config,
+    config: &Arc<Config>,
     decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
 ) -> Result<Connection<S>, Error> {
     let work = negotiate(&mut io, config, decide);
     match within(&config.clock, config.handshake_timeout, work).await {
         Some(Ok(Outcome::Accepted { opening, rest })) => {
-            Ok(Connection::from_partially_read(io, rest, Role::Server, config.clone())
+            Ok(Connection::from_parts(io, &rest, Role::Server, Arc::clone(config))
                 .with_opening(opening))
         }
         Some(Ok(Outcome::Refused(error))) => {

@@ -50,7 +50,7 @@ use crate::{
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Acceptor {
-    config: Config,
+    config: Arc<Config>,
     on_request: Option<Arc<OnRequest>>,
 }
 
@@ -73,7 +73,7 @@ impl Acceptor {
     /// let acceptor = Acceptor::new().config(Config::default().max_message_size(1 << 16));
     /// ```
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.config = Arc::new(config);
         self
     }
 
@@ -152,10 +152,12 @@ impl Acceptor {
     pub(super) async fn accept_from(
         &self,
         io: Socket,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
     ) -> Result<Connection, Error> {
         let decide = |request: &mut Request<()>| {
-            request.extensions_mut().insert(peer);
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
             self.decide(request)
         };
         server::accept(io, &self.config, decide).await

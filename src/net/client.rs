@@ -1,6 +1,6 @@
 //! [`Client`], what to connect to and how; and [`connect`].
 
-use std::io;
+use std::{io, sync::Arc};
 
 use async_tungstenite::tungstenite::client::IntoClientRequest;
 use futures_io::{AsyncRead, AsyncWrite};
@@ -15,7 +15,7 @@ use crate::{
     connection::Connection,
     error::{Error, ErrorKind},
     handshake::{client, field, is_token},
-    rt::{self, Runtime},
+    rt::{self, Endpoint, Runtime},
     socket::Socket,
     timeout::within,
 };
@@ -50,7 +50,7 @@ pub struct Client {
     url: Url,
     headers: HeaderMap,
     subprotocols: Vec<String>,
-    config: Config,
+    config: Arc<Config>,
 }
 
 impl Client {
@@ -79,7 +79,7 @@ impl Client {
             url,
             headers: headers.into_iter().collect(),
             subprotocols: Vec::new(),
-            config: Config::default(),
+            config: Arc::default(),
         })
     }
 
@@ -147,7 +147,7 @@ impl Client {
     /// # Ok::<_, wsweave::Error>(())
     /// ```
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.config = Arc::new(config);
         self
     }
 
@@ -184,7 +184,7 @@ impl Client {
         let runtime = rt::required("connect")?;
         let (host, port) = (self.url.host(), self.url.port());
         self.in_time(async {
-            let socket = connect_tcp(runtime, host, port).await.map_err(|error| {
+            let socket = connect_tcp(&*runtime, host, port).await.map_err(|error| {
                 let message = format!("cannot connect to {host} port {port}");
                 Error::with_source(ErrorKind::Io, message, error)
             })?;
@@ -304,7 +304,7 @@ pub async fn connect(url: &str) -> Result<Connection, Error> {
 async fn connect_tcp(runtime: &dyn Runtime, host: &str, port: u16) -> io::Result<Socket> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for addr in runtime.look_up(host, port).await? {
-        match runtime.connect(addr).await {
+        match runtime.connect(Endpoint::Tcp { addr, nodelay: true }).await {
             Ok(socket) => return Ok(socket),
             Err(error) => failure = error,
         }

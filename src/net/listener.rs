@@ -6,6 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -20,7 +21,7 @@ use crate::{
     error::{Error, ErrorKind},
     handshake::{Accept, Refusal},
     net::Acceptor,
-    rt::{self, Incoming, Runtime},
+    rt::{self, Incoming, Listening, Runtime},
 };
 
 /// Listens for WebSocket connections on a TCP address: `HOST:PORT`, where port 0 picks a free one.
@@ -40,7 +41,7 @@ use crate::{
 /// ```
 pub async fn listen(addr: &str) -> Result<Listener, Error> {
     let runtime = rt::required("listen")?;
-    let (local_addr, incoming) = runtime.listen(addr).await.map_err(|error| {
+    let (local_addr, incoming) = bind(&*runtime, addr).map_err(|error| {
         Error::with_source(ErrorKind::Io, format!("cannot listen on {addr}"), error)
     })?;
     Ok(Listener {
@@ -84,10 +85,16 @@ pub struct Listener {
     accepting: Accepting,
     handshakes: FuturesUnordered<Handshake>,
     acceptor: Acceptor,
-    runtime: &'static dyn Runtime,
+    runtime: Arc<dyn Runtime>,
 }
 
-type Handshake = Pin<Box<dyn Future<Output = (SocketAddr, Result<Connection, Error>)> + Send>>;
+fn bind(runtime: &dyn Runtime, addr: &str) -> io::Result<(SocketAddr, Incoming)> {
+    let listener = std::net::TcpListener::bind(addr)?;
+    Ok((listener.local_addr()?, runtime.listen(Listening::Tcp(listener))?))
+}
+
+type Handshake =
+    Pin<Box<dyn Future<Output = (Option<SocketAddr>, Result<Connection, Error>)> + Send>>;
 
 /// When the next client is accepted.
 enum Accepting {
@@ -194,7 +201,7 @@ impl Stream for Listener {
         match Pin::new(&mut this.handshakes).poll_next(cx) {
             Poll::Ready(Some((_, Ok(conn)))) => Poll::Ready(Some(conn)),
             Poll::Ready(Some((peer, Err(error)))) => {
-                tracing::debug!(%peer, %error, "a handshake failed");
+                tracing::debug!(?peer, %error, "a handshake failed");
                 // There is room for another one now; a flood of failures still lets others run.
                 cx.waker().wake_by_ref();
                 Poll::Pending

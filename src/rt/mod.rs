@@ -2,8 +2,12 @@
 //!
 //! A runtime is one file behind one feature; deleting the file deletes the runtime.
 
+#[cfg(feature = "async-io")]
+mod async_io;
 #[cfg(feature = "async-std")]
 mod async_std;
+#[cfg(feature = "smol")]
+mod smol;
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -24,44 +28,67 @@ pub(crate) trait Runtime: Send + Sync {
     fn spawn(&self, task: Boxed<'static, ()>);
 
     /// Looks up the addresses of a host, the best one first.
-    fn look_up<'a>(&self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Vec<SocketAddr>>>;
+    fn look_up(&self, host: &str, port: u16) -> Boxed<'static, io::Result<Vec<SocketAddr>>>;
 
-    /// Connects over TCP, with Nagle's algorithm off.
-    fn connect(&self, addr: SocketAddr) -> Boxed<'static, io::Result<Socket>>;
+    /// Makes a stream to an address.
+    fn connect(&self, to: Endpoint) -> Boxed<'static, io::Result<Socket>>;
 
-    /// Listens on `HOST:PORT`; gives the address that it got, too.
-    fn listen<'a>(&self, addr: &'a str) -> Boxed<'a, io::Result<(SocketAddr, Incoming)>>;
+    /// Accepts the clients of a listener, for TCP with Nagle's algorithm off.
+    fn listen(&self, on: Listening) -> io::Result<Incoming>;
 }
 
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Clients as they come.
-pub(crate) type Incoming = Pin<Box<dyn Stream<Item = io::Result<(Socket, SocketAddr)>> + Send>>;
+/// Where to connect to.
+#[derive(Debug)]
+pub(crate) enum Endpoint {
+    Tcp {
+        addr: SocketAddr,
+        /// Nagle's algorithm is off.
+        nodelay: bool,
+    },
+    #[cfg(unix)]
+    Unix(std::path::PathBuf),
+}
+
+/// What to accept clients from.
+#[derive(Debug)]
+pub(crate) enum Listening {
+    Tcp(std::net::TcpListener),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// Clients as they come; those of a Unix socket have no address.
+pub(crate) type Incoming =
+    Pin<Box<dyn Stream<Item = io::Result<(Socket, Option<SocketAddr>)>> + Send>>;
 
 /// The timer of a configuration, if there is one.
 pub(crate) fn timer(clock: &Clock) -> Option<Arc<dyn Timer>> {
     match clock {
-        Clock::Ambient => ambient().map(Runtime::timer),
+        Clock::Ambient => ambient().map(|runtime| runtime.timer()),
         Clock::Given(timer) => Some(Arc::clone(timer)),
         Clock::None => None,
     }
 }
 
 /// The runtime around the caller, if there is one.
-pub(crate) fn ambient() -> Option<&'static dyn Runtime> {
-    RUNTIMES.first().copied()
+pub(crate) fn ambient() -> Option<Arc<dyn Runtime>> {
+    RUNTIMES.iter().find_map(|runtime| runtime())
 }
 
 /// The runtime around the caller, which `what` needs.
-pub(crate) fn required(what: &str) -> Result<&'static dyn Runtime, Error> {
+pub(crate) fn required(what: &str) -> Result<Arc<dyn Runtime>, Error> {
     ambient().ok_or_else(|| {
         let message = format!("{what} needs a runtime: enable the feature `async-std`");
         Error::new(ErrorKind::Unsupported, message)
     })
 }
 
-/// Those that are there in any context.
-const RUNTIMES: &[&dyn Runtime] = &[
+/// Those that can be there; the first one that is, is the ambient one.
+const RUNTIMES: &[fn() -> Option<Arc<dyn Runtime>>] = &[
     #[cfg(feature = "async-std")]
-    &async_std::AsyncStd,
+    async_std::global,
+    #[cfg(feature = "smol")]
+    smol::global,
 ];
