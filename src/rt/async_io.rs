@@ -46,12 +46,12 @@ impl Runtime for AsyncIo {
                 Endpoint::Tcp { addr, nodelay } => {
                     let stream = Async::<TcpStream>::connect(addr).await?;
                     stream.get_ref().set_nodelay(nodelay)?;
-                    Ok(Socket::new(Shutting(stream)))
+                    Ok(tcp(stream))
                 }
                 #[cfg(unix)]
                 Endpoint::Unix(path) => {
                     let stream = Async::<std::os::unix::net::UnixStream>::connect(path).await?;
-                    Ok(Socket::new(Shutting(stream)))
+                    Ok(unix(stream))
                 }
             }
         })
@@ -64,7 +64,7 @@ impl Runtime for AsyncIo {
                     let accepted = listener.accept().await.map(|(stream, peer)| {
                         // It fails if the peer is gone already, which is the connection's to find out.
                         let _ = stream.get_ref().set_nodelay(true);
-                        (Socket::new(Shutting(stream)), Some(peer))
+                        (tcp(stream), Some(peer))
                     });
                     Some((accepted, listener))
                 }))
@@ -72,11 +72,8 @@ impl Runtime for AsyncIo {
             #[cfg(unix)]
             Listening::Unix(listener) => {
                 Box::pin(stream::unfold(Async::new(listener)?, |listener| async {
-                    let accepted = listener.accept().await;
-                    Some((
-                        accepted.map(|(stream, _)| (Socket::new(Shutting(stream)), None)),
-                        listener,
-                    ))
+                    let accepted = listener.accept().await.map(|(stream, _)| (unix(stream), None));
+                    Some((accepted, listener))
                 }))
             }
         })
@@ -97,25 +94,27 @@ impl Timer for AsyncIoTimer {
     }
 }
 
-/// A stream whose `poll_close` ends its sending side, as the closing handshake needs it.
-pub(super) struct Shutting<S>(pub(super) S);
-
-/// Ends the sending side of a stream.
-pub(super) trait ShutDown {
-    fn shut_down(&self) -> io::Result<()>;
-}
-
-impl ShutDown for Async<TcpStream> {
-    fn shut_down(&self) -> io::Result<()> {
-        self.get_ref().shutdown(Shutdown::Write)
-    }
+fn tcp(stream: Async<TcpStream>) -> Socket {
+    socket(stream, |stream| stream.get_ref().shutdown(Shutdown::Write))
 }
 
 #[cfg(unix)]
-impl ShutDown for Async<std::os::unix::net::UnixStream> {
-    fn shut_down(&self) -> io::Result<()> {
-        self.get_ref().shutdown(Shutdown::Write)
-    }
+fn unix(stream: Async<std::os::unix::net::UnixStream>) -> Socket {
+    socket(stream, |stream| stream.get_ref().shutdown(Shutdown::Write))
+}
+
+/// Makes a socket of a stream; closing it calls `shut_down`, which ends the sending side: what the
+/// stream's own `poll_close` does, differs.
+pub(super) fn socket<S>(stream: S, shut_down: fn(&S) -> io::Result<()>) -> Socket
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    Socket::new(Shutting { stream, shut_down })
+}
+
+struct Shutting<S> {
+    stream: S,
+    shut_down: fn(&S) -> io::Result<()>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Shutting<S> {
@@ -124,7 +123,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Shutting<S> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 
     fn poll_read_vectored(
@@ -132,17 +131,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Shutting<S> {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read_vectored(cx, bufs)
+        Pin::new(&mut self.stream).poll_read_vectored(cx, bufs)
     }
 }
 
-impl<S: AsyncWrite + ShutDown + Unpin> AsyncWrite for Shutting<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Shutting<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -150,15 +149,15 @@ impl<S: AsyncWrite + ShutDown + Unpin> AsyncWrite for Shutting<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match self.0.shut_down() {
+        Poll::Ready(match (self.shut_down)(&self.stream) {
             // The peer has ended it already.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             result => result,

@@ -1,7 +1,6 @@
 //! async-std.
 
 use std::{
-    io,
     net::Shutdown,
     sync::{Arc, OnceLock},
 };
@@ -10,7 +9,7 @@ use ::async_std::{net::TcpStream, task};
 
 use super::{
     Runtime,
-    async_io::{AsyncIo, ShutDown, Shutting},
+    async_io::{self, AsyncIo},
 };
 use crate::socket::Socket;
 
@@ -39,12 +38,14 @@ pub(super) fn global() -> Option<Arc<dyn Runtime>> {
 /// ```
 impl From<TcpStream> for Socket {
     fn from(stream: TcpStream) -> Self {
-        Self::new(Shutting(stream))
+        async_io::socket(stream, |stream| stream.shutdown(Shutdown::Write))
     }
 }
 
-impl ShutDown for TcpStream {
-    fn shut_down(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
+/// Unlike the stream itself, the socket ends its sending side when it is closed.
+#[cfg(unix)]
+impl From<::async_std::os::unix::net::UnixStream> for Socket {
+    fn from(stream: ::async_std::os::unix::net::UnixStream) -> Self {
+        async_io::socket(stream, |stream| stream.shutdown(Shutdown::Write))
     }
 }

@@ -8,6 +8,8 @@ mod async_io;
 mod async_std;
 #[cfg(feature = "smol")]
 mod smol;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -19,7 +21,8 @@ use crate::{
     socket::Socket,
 };
 
-/// A runtime that is there.
+/// A runtime that is there. It may be used from outside of its context, and when it was shut down; its
+/// futures, but for what [`spawn`](Self::spawn) was given, end when they are dropped.
 pub(crate) trait Runtime: Send + Sync {
     /// Its clock: one for all connections.
     fn timer(&self) -> Arc<dyn Timer>;
@@ -80,13 +83,19 @@ pub(crate) fn ambient() -> Option<Arc<dyn Runtime>> {
 /// The runtime around the caller, which `what` needs.
 pub(crate) fn required(what: &str) -> Result<Arc<dyn Runtime>, Error> {
     ambient().ok_or_else(|| {
-        let message = format!("{what} needs a runtime: enable the feature `async-std`");
+        let message = format!(
+            "{what} needs a runtime: enable the feature `async-std` or `smol`, or enable `tokio` \
+             and be in the context of tokio's runtime"
+        );
         Error::new(ErrorKind::Unsupported, message)
     })
 }
 
-/// Those that can be there; the first one that is, is the ambient one.
+/// Those that can be there; the first one that is, is the ambient one. tokio's is only there for who is
+/// in its context.
 const RUNTIMES: &[fn() -> Option<Arc<dyn Runtime>>] = &[
+    #[cfg(feature = "tokio")]
+    tokio::current,
     #[cfg(feature = "async-std")]
     async_std::global,
     #[cfg(feature = "smol")]

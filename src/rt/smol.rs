@@ -1,7 +1,6 @@
 //! smol.
 
 use std::{
-    io,
     net::Shutdown,
     sync::{Arc, OnceLock},
 };
@@ -10,7 +9,7 @@ use ::smol::net::TcpStream;
 
 use super::{
     Runtime,
-    async_io::{AsyncIo, ShutDown, Shutting},
+    async_io::{self, AsyncIo},
 };
 use crate::socket::Socket;
 
@@ -21,15 +20,28 @@ pub(super) fn global() -> Option<Arc<dyn Runtime>> {
     Some(Arc::clone(RUNTIME.get_or_init(|| Arc::new(AsyncIo { spawn }))))
 }
 
-/// Closing the socket ends the stream's sending side, as the closing handshake needs it.
+/// ```
+/// use smol::net::{TcpListener, TcpStream};
+/// use futures::{AsyncReadExt, AsyncWriteExt};
+/// use wsweave::Socket;
+///
+/// # smol::block_on(async {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let mut socket = Socket::from(TcpStream::connect(listener.local_addr()?).await?);
+/// let (mut peer, _) = listener.accept().await?;
+/// socket.close().await?;
+/// assert_eq!(peer.read(&mut [0]).await?, 0);
+/// # Ok::<_, std::io::Error>(()) })
+/// ```
 impl From<TcpStream> for Socket {
     fn from(stream: TcpStream) -> Self {
-        Self::new(Shutting(stream))
+        async_io::socket(stream, |stream| stream.shutdown(Shutdown::Write))
     }
 }
 
-impl ShutDown for TcpStream {
-    fn shut_down(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
+#[cfg(unix)]
+impl From<::smol::net::unix::UnixStream> for Socket {
+    fn from(stream: ::smol::net::unix::UnixStream) -> Self {
+        async_io::socket(stream, |stream| stream.shutdown(Shutdown::Write))
     }
 }
