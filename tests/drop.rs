@@ -160,7 +160,7 @@ fn abort_lingers_for_nothing() {
     }
 }
 
-#[cfg(not(feature = "async-std"))]
+#[cfg(not(feature = "runtime"))]
 #[test]
 fn without_a_runtime_the_one_attempt_is_all() {
     for role in BOTH {

@@ -4,10 +4,9 @@ mod support;
 
 use std::task::Poll;
 
-use async_std::task::yield_now;
 use wsweave::{Config, ConnectionExt, ErrorKind};
 
-use crate::support::{BOTH, Frame, Rig, Task, quiet};
+use crate::support::{BOTH, Frame, Rig, Task, quiet, rt::yield_now};
 
 /// One message waits for the reader, another one is read but not decoded; the sink is stuck.
 fn behind_a_stuck_write(role: wsweave::Role, config: Config) -> Rig {

@@ -4,11 +4,10 @@ mod support;
 
 use std::{cell::RefCell, task::Poll};
 
-use async_std::task::yield_now;
 use futures::{SinkExt, StreamExt};
 use wsweave::{ConnectionExt, Message};
 
-use crate::support::{BOTH, Frame, Pool, Rig, Task, quiet};
+use crate::support::{BOTH, Frame, Pool, Rig, Task, quiet, rt::yield_now};
 
 /// A large message that starts with `n`.
 fn numbered(n: u8) -> Frame {

@@ -1,6 +1,6 @@
 //! What a dropped connection still does in the runtime: it finishes, and waits for the peer.
 
-#![cfg(feature = "async-std")]
+#![cfg(feature = "runtime")]
 
 mod support;
 
@@ -96,7 +96,7 @@ fn over_tcp_a_dropped_connection_delivers_everything_to_a_slow_peer() {
     within(async {
         let config = Config::default().outbox_size(MEBIBYTES << 20);
         for reversed in [false, true] {
-            let mut pair = tcp_pair(config.clone()).await;
+            let mut pair = tcp_pair(&config);
             if reversed {
                 pair.reverse();
             }

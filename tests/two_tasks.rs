@@ -15,14 +15,17 @@ use std::{
     time::Duration,
 };
 
-use async_std::task::spawn;
 use futures::{
     Sink, SinkExt, Stream, StreamExt,
     future::{join, join4},
 };
 use wsweave::{Config, Connection, ConnectionExt, Message};
 
-use crate::support::{BOTH, Frame, Pool, Rig, Task, quiet, tcp_pair, within};
+use crate::support::{
+    BOTH, Frame, Pool, Rig, Task, quiet,
+    rt::{sleep, spawn},
+    tcp_pair, within,
+};
 
 #[test]
 fn one_task_hands_its_own_waker_to_the_transport() {
@@ -265,13 +268,13 @@ async fn counted<F: Future>(polls: Arc<AtomicUsize>, future: F) -> F::Output {
 #[test]
 fn over_tcp_two_waiting_halves_are_hardly_polled() {
     within(async {
-        let [client, server] = tcp_pair(Config::default()).await;
+        let [client, server] = tcp_pair(&Config::default());
         let (mut sink, mut stream) = client.split();
         let polls = Arc::new(AtomicUsize::new(0));
         let reader =
             spawn(counted(polls.clone(), async move { while stream.next().await.is_some() {} }));
         let closer = spawn(counted(polls.clone(), async move { sink.close().await }));
-        async_std::task::sleep(Duration::from_millis(200)).await;
+        sleep(Duration::from_millis(200)).await;
         let idle = polls.load(Ordering::Relaxed);
         assert!(idle < 10, "{idle} polls while nothing happened");
 
@@ -298,7 +301,7 @@ async fn pull(stream: impl Stream<Item = Message>) {
 #[test]
 fn over_tcp_two_peers_that_both_push_do_not_lock_up() {
     within(async {
-        let [client, server] = tcp_pair(Config::default().outbox_size(100_000)).await;
+        let [client, server] = tcp_pair(&Config::default().outbox_size(100_000));
         let (sink, stream) = client.split();
         let (other_sink, other_stream) = server.split();
         let [a, b] = [sink, other_sink].map(|sink| spawn(push(sink)));
@@ -310,7 +313,7 @@ fn over_tcp_two_peers_that_both_push_do_not_lock_up() {
 #[test]
 fn over_tcp_two_peers_that_both_push_through_handles_do_not_lock_up() {
     within(async {
-        let mut pair = tcp_pair(Config::default().outbox_size(100_000)).await;
+        let mut pair = tcp_pair(&Config::default().outbox_size(100_000));
         let [a, b] = pair.each_mut().map(ConnectionExt::handle);
         let counts = pair.map(|conn| spawn(conn.count()));
         let (pushed, other) = join(spawn(push(a.clone())), spawn(push(b))).await;

@@ -146,7 +146,7 @@ fn a_peer_that_only_sends_is_read_in_bounded_memory() {
 #[test]
 fn over_tcp_a_peer_that_resets_is_noticed() {
     within(async {
-        let [mut client, mut server] = tcp_pair(Config::default()).await;
+        let [mut client, mut server] = tcp_pair(&Config::default());
         client.send("unread".into()).await.unwrap();
         // A socket that is closed with unread data resets.
         server.abort();

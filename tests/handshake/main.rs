@@ -6,9 +6,12 @@
 mod answers;
 mod client;
 mod requests;
+#[path = "../support/rt.rs"]
+#[allow(dead_code, reason = "the tests share it, and these use a part of it")]
+mod rt;
 mod script;
 mod server;
-#[cfg(feature = "async-std")]
+#[cfg(feature = "runtime")]
 mod tcp;
 mod traits;
 mod urls;

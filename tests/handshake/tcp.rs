@@ -7,22 +7,20 @@ use std::{
     time::Duration,
 };
 
-use async_std::{
-    future::timeout,
-    io::{ReadExt, WriteExt},
-    net::{TcpListener, TcpStream},
-    task::{block_on, sleep},
-};
 use futures::{
-    SinkExt, StreamExt,
+    AsyncReadExt, AsyncWriteExt, SinkExt, StreamExt,
     future::{Either, join, select},
 };
+use smol::net::{TcpListener, TcpStream};
 use wsweave::{
-    Accept, Acceptor, Client, Config, ConnectionExt, ErrorKind, Listener, Refusal, Socket, connect,
+    Accept, Acceptor, Client, Config, ConnectionExt, ErrorKind, Listener, Refusal, connect,
     http::StatusCode, listen,
 };
 
-use crate::server::REQUEST;
+use crate::{
+    rt::{in_time, socket, tcp_streams, within},
+    server::REQUEST,
+};
 
 /// Runs `work` beside a listener that accepts nobody.
 async fn while_listening<T>(work: impl Future<Output = T>, listener: &mut Listener) -> T {
@@ -34,7 +32,7 @@ async fn while_listening<T>(work: impl Future<Output = T>, listener: &mut Listen
 
 #[test]
 fn connect_and_listen_meet() {
-    block_on(async {
+    within(async {
         let mut listener = listen("127.0.0.1:0").await.unwrap().on_request(|request| {
             Ok(Accept::new().choose_subprotocol(request, ["chat"]).header("Server", "loom")?)
         });
@@ -50,7 +48,7 @@ fn connect_and_listen_meet() {
 
 #[test]
 fn a_slow_peer_does_not_stop_the_others() {
-    block_on(async {
+    within(async {
         let mut listener = listen("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr();
         let mut slow = Vec::new();
@@ -71,7 +69,7 @@ fn a_slow_peer_does_not_stop_the_others() {
 
 #[test]
 fn handshakes_that_fail_do_not_stop_the_listener() {
-    block_on(async {
+    within(async {
         let config = Config::default().handshake_timeout(Duration::from_millis(20));
         let mut listener = listen("127.0.0.1:0").await.unwrap().config(config);
         let addr = listener.local_addr();
@@ -87,7 +85,7 @@ fn handshakes_that_fail_do_not_stop_the_listener() {
 
 #[test]
 fn a_handshake_that_fails_does_not_hold_back_one_that_is_ready() {
-    block_on(async {
+    within(async {
         let mut listener = listen("127.0.0.1:0").await.unwrap();
         let mut wrong = TcpStream::connect(listener.local_addr()).await.unwrap();
         wrong.write_all(b"hello\n\n").await.unwrap();
@@ -95,14 +93,13 @@ fn a_handshake_that_fails_does_not_hold_back_one_that_is_ready() {
         let mut right = TcpStream::connect(listener.local_addr()).await.unwrap();
         right.write_all(REQUEST.as_bytes()).await.unwrap();
         // Nothing more happens that could wake the listener.
-        let too_late = sleep(Duration::from_secs(10));
-        assert!(matches!(select(pin!(too_late), listener.next()).await, Either::Right(_)));
+        assert!(in_time(Duration::from_secs(10), listener.next()).await.is_some());
     });
 }
 
 #[test]
 fn a_refusal_arrives_although_more_was_sent_than_was_read() {
-    block_on(async {
+    within(async {
         let mut listener = listen("127.0.0.1:0").await.unwrap();
         let mut peer = TcpStream::connect(listener.local_addr()).await.unwrap();
         let wrong = REQUEST.replace("Version: 13", "Version: 8");
@@ -120,7 +117,7 @@ fn a_refusal_arrives_although_more_was_sent_than_was_read() {
 
 #[test]
 fn a_refusal_reaches_the_client_as_an_error() {
-    block_on(async {
+    within(async {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/nothing", listener.local_addr());
         let mut listener = listener.on_request(|request| {
@@ -136,23 +133,22 @@ fn a_refusal_reaches_the_client_as_an_error() {
 
 #[test]
 fn the_callback_sees_the_clients_address() {
-    block_on(async {
+    within(async {
         let mut listener = listen("127.0.0.1:0").await.unwrap().on_request(|request| {
             let peer = request.extensions().get::<SocketAddr>().unwrap();
             Ok(Accept::new().header("X-Peer", peer.to_string())?)
         });
-        let stream = TcpStream::connect(listener.local_addr()).await.unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr()).unwrap();
         let addr = stream.local_addr().unwrap().to_string();
         let client = Client::new("ws://a.example/").unwrap();
-        let (conn, _server) =
-            join(client.connect_over(Socket::from(stream)), listener.next()).await;
+        let (conn, _server) = join(client.connect_over(socket(stream)), listener.next()).await;
         assert_eq!(conn.unwrap().response().unwrap().headers()["x-peer"], addr);
     });
 }
 
 #[test]
 fn a_callback_that_panics_does_not_stop_the_listener() {
-    block_on(async {
+    within(async {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr());
         let mut listener = listener.on_request(|request| {
@@ -168,7 +164,7 @@ fn a_callback_that_panics_does_not_stop_the_listener() {
 
 #[test]
 fn a_dead_port_is_an_error_of_the_network() {
-    block_on(async {
+    within(async {
         let addr = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let error = connect(&format!("ws://{addr}/")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
@@ -180,7 +176,7 @@ fn a_dead_port_is_an_error_of_the_network() {
 
 #[test]
 fn a_silent_server_is_an_error_in_time() {
-    block_on(async {
+    within(async {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/", silent.local_addr().unwrap());
         let config = Config::default().connect_timeout(Duration::from_millis(20));
@@ -191,50 +187,40 @@ fn a_silent_server_is_an_error_in_time() {
 
 #[test]
 fn closing_a_socket_ends_its_sending_side_and_not_the_other() {
-    block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut peer, _) = listener.accept().await.unwrap();
-        let mut socket = Socket::from(stream);
-        futures::AsyncWriteExt::close(&mut socket).await.unwrap();
-        let end = timeout(Duration::from_secs(10), peer.read(&mut [0])).await;
+    within(async {
+        let [mut socket, mut peer] = tcp_streams().map(socket);
+        socket.close().await.unwrap();
+        let end = in_time(Duration::from_secs(10), peer.read(&mut [0])).await;
         assert_eq!(end.unwrap().unwrap(), 0);
         peer.write_all(b"x").await.unwrap();
-        assert_eq!(futures::AsyncReadExt::read(&mut socket, &mut [0]).await.unwrap(), 1);
-        futures::AsyncWriteExt::close(&mut socket).await.unwrap();
+        assert_eq!(socket.read(&mut [0]).await.unwrap(), 1);
+        socket.close().await.unwrap();
     });
 }
 
 #[test]
 fn both_sides_of_a_wrapped_stream_end_at_once() {
-    block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (accepted, _) = listener.accept().await.unwrap();
+    within(async {
+        let [near, far] = tcp_streams().map(socket);
         let (client, acceptor) = (Client::new("ws://chat.example/").unwrap(), Acceptor::new());
-        let (client, server) = join(
-            client.connect_over(Socket::from(stream)),
-            acceptor.accept(Socket::from(accepted)),
-        )
-        .await;
+        let (client, server) = join(client.connect_over(near), acceptor.accept(far)).await;
         let (mut client, mut server) = (client.unwrap(), server.unwrap());
-        let too_late = sleep(Duration::from_secs(5));
         // The server keeps its connection, so that only `poll_close` can end TCP.
         let both = join(client.close(), server.next());
-        assert!(matches!(select(pin!(too_late), both).await, Either::Right(((Ok(()), None), _))));
+        assert!(matches!(in_time(Duration::from_secs(5), both).await, Some((Ok(()), None))));
     });
 }
 
 #[test]
 fn tls_is_said_to_be_missing() {
-    let error = block_on(connect("wss://127.0.0.1:1/")).unwrap_err();
+    let error = within(connect("wss://127.0.0.1:1/")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("TLS"), "{error}");
 }
 
 #[test]
 fn an_address_that_is_taken_is_an_error() {
-    block_on(async {
+    within(async {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let error = listen(&listener.local_addr().to_string()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
@@ -244,11 +230,11 @@ fn an_address_that_is_taken_is_an_error() {
 
 #[test]
 fn dropping_the_listener_ends_the_handshakes_under_way() {
-    block_on(async {
+    within(async {
         let mut listener = listen("127.0.0.1:0").await.unwrap();
         let mut peer = TcpStream::connect(listener.local_addr()).await.unwrap();
         peer.write_all(b"GET").await.unwrap();
-        assert!(timeout(Duration::from_millis(20), listener.next()).await.is_err());
+        assert!(in_time(Duration::from_millis(20), listener.next()).await.is_none());
         drop(listener);
         let mut rest = Vec::new();
         let end = peer.read_to_end(&mut rest).await;

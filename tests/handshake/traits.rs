@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use static_assertions::assert_impl_all;
-use wsweave::{Accept, Acceptor, Client, Refusal};
+use wsweave::{Accept, Acceptor, Client, Refusal, Socket};
 
 use crate::script::Script;
 
@@ -11,6 +11,7 @@ assert_impl_all!(Client: Clone, Debug, Send, Sync, Unpin);
 assert_impl_all!(Acceptor: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(Accept: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(Refusal: Clone, Debug, Send, Sync, Unpin);
+assert_impl_all!(Socket: Debug, Send, Unpin);
 
 fn is_send<T: Send>(_: T) {}
 
@@ -29,17 +30,16 @@ fn their_futures_are_small() {
     assert!(connecting < 2048 && accepting < 2048, "{connecting}, {accepting}");
 }
 
-#[cfg(feature = "async-std")]
+#[cfg(feature = "runtime")]
 mod tcp {
     use futures::Stream;
     use static_assertions::assert_not_impl_any;
-    use wsweave::{Client, Connection, Listener, Socket, connect, listen};
+    use wsweave::{Client, Connection, Listener, connect, listen};
 
     use super::{Debug, assert_impl_all, is_send};
 
     assert_impl_all!(Listener: Debug, Send, Unpin, Stream<Item = Connection>);
     assert_not_impl_any!(Listener: Sync, Clone);
-    assert_impl_all!(Socket: From<async_std::net::TcpStream>, Send, Unpin);
 
     #[test]
     fn connecting_and_listening_may_run_on_any_thread() {

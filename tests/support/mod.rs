@@ -1,5 +1,5 @@
 //! What the tests share: a scripted transport, a clock that the test moves, frames, and tasks that
-//! are polled by hand.
+//! are polled by hand; and the runtime that they run on.
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -8,6 +8,7 @@ mod clock;
 mod frames;
 mod pool;
 mod rig;
+pub(crate) mod rt;
 mod task;
 mod tcp;
 mod wire;
@@ -16,8 +17,9 @@ mod wire;
 pub(crate) use self::{
     clock::ManualClock,
     frames::{Frame, parse},
-    pool::{Pool, within},
+    pool::Pool,
     rig::{BOTH, Rig, quiet},
+    rt::within,
     task::Task,
     tcp::tcp_pair,
     wire::{Op, Script, Wire},

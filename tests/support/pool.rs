@@ -1,6 +1,6 @@
 //! Several tasks in one thread, polled only when they are woken.
 
-use std::{future::Future, pin::Pin, task::Poll, time::Duration};
+use std::{future::Future, pin::Pin, task::Poll};
 
 use super::Task;
 
@@ -48,12 +48,6 @@ impl Entry<'_> {
         }
         true
     }
-}
-
-/// Runs `future` on async-std; a test that hangs fails instead.
-pub(crate) fn within<T>(future: impl Future<Output = T>) -> T {
-    async_std::task::block_on(async_std::future::timeout(Duration::from_secs(60), future))
-        .expect("finished within a minute")
 }
 
 const MANY: usize = 1_000_000;

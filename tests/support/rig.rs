@@ -5,7 +5,7 @@ use std::{pin::Pin, task::Poll};
 use futures::{SinkExt, StreamExt};
 use wsweave::{Config, Connection, ConnectionExt, Duplex, Error, Finish, Message, Peer, Role};
 
-use super::{Frame, ManualClock, Script, Task, Wire};
+use super::{Frame, ManualClock, Script, Task, Wire, rt::within};
 
 /// Both roles, for the tests that every connection must pass.
 pub(crate) const BOTH: [Role; 2] = [Role::Client, Role::Server];
@@ -37,7 +37,7 @@ impl Rig {
 impl Rig {
     /// The runtime finishes what a drop leaves.
     pub(crate) fn lingering(self) -> Self {
-        self.weave(Connection::linger_on_drop)
+        self.weave(|conn| within(async { conn.linger_on_drop() }))
     }
 }
 
