@@ -55,6 +55,10 @@ pub struct Config {
     pub keepalive_interval: Option<Duration>,
     /// How long the peer may take to send anything after that ping. 20 s.
     pub keepalive_timeout: Duration,
+    /// How long no message may come or go before the connection is closed, with code 1001 and the
+    /// reason "idle timeout"; `None`, the default, or 0: forever. Pings and pongs do not count, be they
+    /// keepalive's; a part of a message does.
+    pub idle_timeout: Option<Duration>,
     /// How long connecting may take: name look-up, TCP and the opening handshake together. 30 s.
     pub connect_timeout: Duration,
     /// How long a server's opening handshake may take: the whole head of the request, however it
@@ -80,6 +84,7 @@ impl Default for Config {
             write_timeout: Duration::from_secs(40),
             keepalive_interval: Some(Duration::from_secs(20)),
             keepalive_timeout: Duration::from_secs(20),
+            idle_timeout: None,
             connect_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
             max_head_size: 16 << 10,
@@ -118,6 +123,7 @@ impl Config {
         write_timeout: Duration = Duration::from_secs(5);
         keepalive_interval: Option<Duration> = None;
         keepalive_timeout: Duration = Duration::from_secs(5);
+        idle_timeout: Option<Duration> = Some(Duration::from_secs(600));
         connect_timeout: Duration = Duration::from_secs(5);
         handshake_timeout: Duration = Duration::from_secs(5);
         max_head_size: usize = 4096;
@@ -158,6 +164,7 @@ impl fmt::Debug for Config {
             .field("write_timeout", &self.write_timeout)
             .field("keepalive_interval", &self.keepalive_interval)
             .field("keepalive_timeout", &self.keepalive_timeout)
+            .field("idle_timeout", &self.idle_timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("handshake_timeout", &self.handshake_timeout)
             .field("max_head_size", &self.max_head_size)

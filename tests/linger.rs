@@ -4,12 +4,16 @@
 
 mod support;
 
-use std::{thread, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+    time::Duration,
+};
 
 use futures::{FutureExt, SinkExt, StreamExt};
 use wsweave::{CloseCode, Config, ConnectionExt, Initiator, Role};
 
-use crate::support::{BOTH, Frame, Rig, parse, tcp_pair, within};
+use crate::support::{BOTH, Frame, Rig, parse, rt::spawn, tcp_pair, within};
 
 #[test]
 fn lingering_finishes_what_was_queued_and_waits_for_the_peer() {
@@ -72,6 +76,44 @@ fn lingering_ends_at_the_close_timeout() {
         });
         assert!(gone, "still lingering after its timeout");
         assert_eq!(wire.take_written(), []);
+    }
+}
+
+#[test]
+fn what_a_task_drops_lingers_as_well() {
+    for role in BOTH {
+        let Rig { conn, wire, .. } = Rig::new(role).lingering();
+        wire.block_writes();
+        within(spawn(async move { drop(conn) }));
+        assert!(!wire.is_dropped());
+        wire.unblock_writes();
+        wire.give(Frame::close(1001, "").to(role));
+        wire.end();
+        wire.wait_until("the transport is let go", |state| state.dropped);
+        assert_eq!(wire.sent_by(role), [Frame::close(1001, "")]);
+    }
+}
+
+#[test]
+fn what_a_panic_drops_lingers_as_well() {
+    for role in BOTH {
+        for in_context in [true, false] {
+            let Rig { conn, wire, .. } = Rig::new(role).lingering();
+            wire.block_writes();
+            let unwind = || {
+                catch_unwind(AssertUnwindSafe(move || {
+                    let _conn = conn;
+                    panic!("something else went wrong");
+                }))
+            };
+            let unwound = if in_context { within(async { unwind() }) } else { unwind() };
+            assert!(unwound.is_err() && !wire.is_dropped());
+            wire.unblock_writes();
+            wire.give(Frame::close(1011, "").to(role));
+            wire.end();
+            wire.wait_until("the transport is let go", |state| state.dropped);
+            assert_eq!(wire.sent_by(role), [Frame::close(1011, "")]);
+        }
     }
 }
 

@@ -209,7 +209,9 @@ fn keepalive_pings_after_silence_and_gives_up_without_an_answer() {
         assert_eq!(rig.settle(), []);
         let finish = rig.finish();
         assert!(!finish.clean);
-        assert_eq!(finish.error.unwrap().kind(), ErrorKind::Timeout);
+        let error = finish.error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(error.to_string(), "no answer to keepalive");
     }
 }
 

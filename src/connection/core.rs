@@ -1,6 +1,6 @@
 //! [`Core`]: the connection without its transport: what hooks can reach.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use bytes::Bytes;
 
@@ -37,6 +37,8 @@ pub(crate) struct Core {
     /// `outgoing`.
     pub(super) taken: VecDeque<(u64, u64)>,
     pub(super) hook: Hook,
+    /// Whether a message, or a part of one, has come or gone since that was last asked.
+    stirred: bool,
     /// How the connection ended for whoever gave it up; what comes later does not change it.
     pub(super) given_up: Option<Finish>,
 }
@@ -77,6 +79,7 @@ impl Core {
             outbox: None,
             taken: VecDeque::new(),
             hook: Hook::Idle,
+            stirred: false,
             given_up: None,
         }
     }
@@ -121,7 +124,13 @@ impl Core {
         }
     }
 
+    /// Tells whether a message, or a part of one, has come or gone since the last call.
+    pub(super) fn take_stir(&mut self) -> bool {
+        mem::take(&mut self.stirred)
+    }
+
     pub(super) fn send(&mut self, message: Message, origin: Origin) {
+        self.stirred = true;
         self.outgoing.message(message, self.config.fragment_size, origin);
     }
 
@@ -224,6 +233,7 @@ impl Core {
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
+        self.stirred |= self.decoder.in_frame();
         self.decoder.feed(data);
     }
 
@@ -234,7 +244,10 @@ impl Core {
         }
         match self.decoder.decode(&self.config) {
             Ok(None) => return Decoding::Starved,
-            Ok(Some(Decoded::Message(message))) => return Decoding::Event(Event::Message(message)),
+            Ok(Some(Decoded::Message(message))) => {
+                self.stirred = true;
+                return Decoding::Event(Event::Message(message));
+            }
             Ok(Some(Decoded::Ping(payload))) => {
                 // RFC 6455, section 5.5.2; after our Close nothing may follow.
                 if self.closing.is_open() {
@@ -243,7 +256,10 @@ impl Core {
                 return Decoding::Event(Event::Ping(payload));
             }
             Ok(Some(Decoded::Pong(payload))) => return Decoding::Event(Event::Pong(payload)),
-            Ok(Some(Decoded::Fragment)) => return Decoding::Frame,
+            Ok(Some(Decoded::Fragment)) => {
+                self.stirred = true;
+                return Decoding::Frame;
+            }
             Ok(Some(Decoded::Close(close))) => self.last = Some(Ok(close)),
             Err(violation) => self.last = Some(Err(violation)),
         }

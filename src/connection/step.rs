@@ -16,6 +16,7 @@ use super::{
     wire::is_interrupted,
 };
 use crate::{
+    close::{CloseCode, CloseFrame},
     config::Role,
     ext::Event,
     protocol::{Closing, Origin},
@@ -137,6 +138,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         if writing == Writing::Done && self.poll_shut(cx).is_ready() {
             return Step::Progress;
+        }
+        if self.core.take_stir() {
+            self.timers.stirred();
         }
         let open = self.core.closing().is_open();
         let situation = Situation {
@@ -293,6 +297,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Expired::Write => self.core.time_out("a write made no progress in time"),
             Expired::Silence => self.core.time_out("no answer to keepalive"),
             Expired::Keepalive(payload) => self.core.keepalive(payload),
+            Expired::Idle => self.core.begin_close(CloseFrame {
+                code: CloseCode::GOING_AWAY,
+                reason: "idle timeout".into(),
+            }),
         }
     }
 }

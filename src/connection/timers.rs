@@ -34,6 +34,8 @@ pub(super) enum Expired {
     Keepalive([u8; 8]),
     /// The peer did not answer the ping.
     Silence,
+    /// No message has come or gone for too long.
+    Idle,
 }
 
 pub(super) struct Timers {
@@ -46,6 +48,8 @@ pub(super) struct Timers {
     keepalive: Option<Keepalive>,
     /// Something has arrived since the peer was last judged.
     heard: bool,
+    /// Since when no message has come or gone; `None` while not counting.
+    idle_since: Option<Instant>,
     pings: u64,
     latency: Option<Duration>,
 }
@@ -67,6 +71,7 @@ impl Timers {
             stalled_since: None,
             keepalive: None,
             heard: false,
+            idle_since: None,
             pings: 0,
             latency: None,
         }
@@ -75,6 +80,11 @@ impl Timers {
     /// Something arrived.
     pub(super) fn heard(&mut self) {
         self.heard = true;
+    }
+
+    /// A message, or a part of one, has come or gone.
+    pub(super) fn stirred(&mut self) {
+        self.idle_since = None;
     }
 
     /// A write made progress.
@@ -164,7 +174,8 @@ impl Timers {
             }
         }
         let keepalive = self.judge_peer(now, config, situation.listening)?;
-        Ok([closing, write, keepalive].into_iter().flatten().min())
+        let idle = self.judge_idleness(now, config, situation.listening)?;
+        Ok([closing, write, keepalive, idle].into_iter().flatten().min())
     }
 
     /// Keepalive: only time in which the connection was listening counts.
@@ -202,6 +213,27 @@ impl Timers {
             self.pings += 1;
         }
         Err(expired)
+    }
+
+    /// Only time in which nothing is on its way, not even to a reader, is idle.
+    fn judge_idleness(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        listening: bool,
+    ) -> Result<Option<Instant>, Expired> {
+        let timeout = config.idle_timeout.filter(|timeout| !timeout.is_zero());
+        let Some(timeout) = timeout else { return Ok(None) };
+        if !listening {
+            self.idle_since = None;
+            return Ok(None);
+        }
+        let deadline = self.idle_since.get_or_insert(now).checked_add(timeout);
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            Err(Expired::Idle)
+        } else {
+            Ok(deadline)
+        }
     }
 }
 

@@ -91,6 +91,11 @@ impl Decoder {
         self.decode_arriving()
     }
 
+    /// Tells whether what arrives next continues a data frame.
+    pub(crate) fn in_frame(&self) -> bool {
+        self.frame.is_some()
+    }
+
     /// What the end of the transport, if it comes now, cuts off.
     pub(crate) fn interrupted(&self) -> Option<&'static str> {
         if self.frame.is_some() || !self.chunk.is_empty() {

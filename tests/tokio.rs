@@ -1,0 +1,180 @@
+//! What only tokio asks: contexts, drivers that may be missing, and runtimes that end.
+
+#![cfg(feature = "tokio")]
+
+mod support;
+
+use std::future::pending;
+
+use futures::{
+    AsyncReadExt, AsyncWriteExt, FutureExt, SinkExt, StreamExt, executor::block_on, future::join,
+};
+use tokio::runtime::{Builder, Runtime};
+use wsweave::{Config, Connection, ConnectionExt, ErrorKind, Role, Socket, connect, listen};
+
+use crate::support::{BOTH, Frame, Rig, within};
+
+/// A runtime of each flavor.
+fn runtimes() -> [Runtime; 2] {
+    [Builder::new_current_thread(), Builder::new_multi_thread()]
+        .map(|mut builder| builder.enable_all().build().unwrap())
+}
+
+/// A connection that lingers on `runtime`.
+fn lingering_on(runtime: &Runtime, role: wsweave::Role) -> Rig {
+    let _context = runtime.enter();
+    Rig::new(role).weave(Connection::linger_on_drop)
+}
+
+#[test]
+fn a_drop_lingers_on_the_runtime_whose_context_the_connection_was_made_in() {
+    for role in BOTH {
+        for runtime in runtimes() {
+            let Rig { conn, wire, .. } = lingering_on(&runtime, role);
+            drop(conn);
+            assert_eq!(runtime.metrics().num_alive_tasks(), 1);
+            wire.give(Frame::close(1001, "").to(role));
+            wire.end();
+            let gone = async {
+                while !wire.is_dropped() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            runtime.block_on(gone);
+        }
+    }
+}
+
+#[test]
+fn a_runtime_that_ends_lets_go_of_what_lingers() {
+    for role in BOTH {
+        for runtime in runtimes() {
+            let Rig { conn, wire, .. } = lingering_on(&runtime, role);
+            wire.block_writes();
+            drop(conn);
+            assert!(!wire.is_dropped());
+            drop(runtime);
+            assert!(wire.is_dropped());
+        }
+    }
+}
+
+#[test]
+fn what_a_runtime_drops_as_it_ends_makes_the_one_attempt() {
+    for role in BOTH {
+        for runtime in runtimes() {
+            let Rig { conn, wire, .. } = lingering_on(&runtime, role);
+            let (started, has_started) = futures::channel::oneshot::channel();
+            runtime.spawn(async move {
+                let _conn = conn;
+                started.send(()).unwrap();
+                pending::<()>().await;
+            });
+            runtime.block_on(has_started).unwrap();
+            drop(runtime);
+            assert_eq!(wire.sent_by(role), [Frame::close(1001, "")]);
+            assert!(wire.is_dropped());
+        }
+    }
+}
+
+#[test]
+fn a_drop_after_the_runtime_ended_makes_the_one_attempt() {
+    for role in BOTH {
+        for runtime in runtimes() {
+            let Rig { conn, wire, .. } = lingering_on(&runtime, role);
+            drop(runtime);
+            drop(conn);
+            assert_eq!(wire.sent_by(role), [Frame::close(1001, "")]);
+            assert!(wire.is_dropped());
+        }
+    }
+}
+
+/// A client and a server that met on `runtime`.
+fn pair_on(runtime: &Runtime) -> (Connection, Connection) {
+    runtime.block_on(async {
+        let mut listener = listen("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr());
+        let (client, server) = join(connect(&url), listener.next()).await;
+        (client.unwrap(), server.unwrap())
+    })
+}
+
+#[test]
+fn after_the_runtime_ended_its_sockets_give_errors() {
+    for runtime in runtimes() {
+        let (mut client, mut server) = pair_on(&runtime);
+        drop(runtime);
+        assert_eq!(block_on(client.next()), None);
+        assert_eq!(client.finish().unwrap().error.as_ref().unwrap().kind(), ErrorKind::Io);
+        assert_eq!(block_on(server.send("x".into())).unwrap_err().kind(), ErrorKind::Io);
+    }
+}
+
+#[test]
+fn after_the_runtime_ended_its_clock_stands_still() {
+    for runtime in runtimes() {
+        let (mut conn, _peer) = {
+            let _context = runtime.enter();
+            Connection::pair()
+        };
+        assert!(conn.next().now_or_never().is_none());
+        drop(runtime);
+        assert!(conn.next().now_or_never().is_none());
+        assert!(conn.close().now_or_never().is_none());
+    }
+}
+
+#[test]
+fn without_the_io_driver_connecting_and_listening_are_errors() {
+    let url = "ws://127.0.0.1:1/";
+    Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+        for error in [connect(url).await.unwrap_err(), listen("127.0.0.1:0").await.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Io);
+            assert!(error.to_string().contains("enable_io"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn without_the_time_driver_no_time_passes() {
+    let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+    let (mut client, server) = pair_on(&runtime);
+    runtime.block_on(async {
+        let (closed, rest) = join(client.close(), server.collect::<Vec<_>>()).await;
+        assert!(closed.is_ok() && rest.is_empty());
+    });
+}
+
+#[test]
+fn a_transport_of_tokios_traits_is_a_socket() {
+    within(async {
+        let (near, far) = tokio::io::duplex(64);
+        let [mut client, mut server] =
+            [(near, Role::Client), (far, Role::Server)].map(|(io, role)| {
+                Connection::from_raw(Socket::from_tokio(io), role, Config::default())
+            });
+        let talk = async {
+            client.send(vec![7; 1000].into()).await?;
+            client.close().await
+        };
+        let (talked, heard) = join(talk, server.by_ref().collect::<Vec<_>>()).await;
+        talked.unwrap();
+        assert_eq!(heard, [vec![7; 1000].into()]);
+        assert!(server.finish().unwrap().clean);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_stream_is_a_socket_whose_close_ends_one_side() {
+    within(async {
+        let (near, far) = tokio::net::UnixStream::pair().unwrap();
+        let [mut near, mut far] = [near, far].map(Socket::from);
+        near.close().await.unwrap();
+        assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+        far.write_all(b"x").await.unwrap();
+        assert_eq!(near.read(&mut [0]).await.unwrap(), 1);
+    });
+}
