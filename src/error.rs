@@ -59,8 +59,8 @@ pub enum ErrorKind {
     Timeout,
     /// The opening handshake failed.
     Handshake,
-    /// The server answered the opening handshake with another status than 101; see
-    /// [`Error::response`].
+    /// The server answered the opening handshake with another status than 101, or a proxy refused the
+    /// way to it; see [`Error::response`].
     Refused,
     /// What was asked for needs a feature or a runtime that is not there.
     Unsupported,
@@ -96,8 +96,9 @@ impl Error {
         }
     }
 
-    /// The HTTP answer of a server that refused the opening handshake, with the start of its body: what fits
-    /// in 8 KiB and came within a second.
+    /// The HTTP answer of a server that refused the opening handshake, or of a proxy that refused the way
+    /// to it, with the start of its body: what fits in 8 KiB and came within a second. The body of a
+    /// redirect that is not followed any further is left out.
     ///
     /// ```
     /// let error = wsweave::Text::try_from(vec![0xc0]).unwrap_err();
@@ -139,11 +140,11 @@ impl Error {
         self.kind() == ErrorKind::Hook && cause.is_some_and(|c| c.kind() == ErrorKind::Closed)
     }
 
-    /// The server's answer was not 101.
-    pub(crate) fn refused(response: http::Response<Bytes>) -> Self {
+    /// An HTTP answer that lets nobody through.
+    pub(crate) fn refused(message: String, response: http::Response<Bytes>) -> Self {
         Self(Arc::new(Inner {
             kind: ErrorKind::Refused,
-            message: format!("the server answered the handshake with {}", response.status()).into(),
+            message: message.into(),
             source: None,
             response: Some(response),
         }))

@@ -95,7 +95,7 @@ pub use crate::{
     },
     handshake::{Accept, Refusal},
     message::{Message, Text},
-    net::{Acceptor, Client, Listener, connect, listen},
+    net::{Acceptor, Client, Listener, Proxy, connect, listen},
     socket::Socket,
 };
 

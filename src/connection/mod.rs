@@ -20,6 +20,7 @@ mod wire;
 
 use std::{
     fmt,
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -193,6 +194,13 @@ impl Connection<Pipe> {
 impl<S> Connection<S> {
     pub(crate) fn with_opening(mut self, opening: Opening) -> Self {
         self.driver_mut().core.opening = Some(Box::new(opening));
+        self
+    }
+
+    pub(crate) fn with_peer_addr(mut self, peer_addr: Option<SocketAddr>) -> Self {
+        if let Some(opening) = &mut self.driver_mut().core.opening {
+            opening.peer_addr = peer_addr;
+        }
         self
     }
 

@@ -1,6 +1,6 @@
 //! [`ConnectionExt`]: the methods of every connection, hooked or not.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -645,6 +645,30 @@ pub trait ConnectionExt: Duplex {
     /// ```
     fn request(&self) -> Option<Request<()>> {
         self.facts().opening?.parse_request()
+    }
+
+    /// The address at the other end of TCP: at a client the one of the server's that answered, at a server
+    /// the client's, or that of a proxy in front of it.
+    ///
+    /// `None` through a client's proxy, for a Unix socket, and for a connection over a transport that was
+    /// made elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use wsweave::ConnectionExt;
+    ///
+    /// # async_std::task::block_on(async {
+    /// let mut listener = wsweave::listen("127.0.0.1:0").await?;
+    /// let url = format!("ws://{}", listener.local_addr());
+    ///
+    /// let (client, _server) = futures::join!(wsweave::connect(&url), listener.next());
+    /// assert_eq!(client?.peer_addr(), Some(listener.local_addr()));
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        self.facts().opening?.peer_addr
     }
 
     /// The server's answer, at a client: its headers. It is parsed anew at each call.

@@ -6,12 +6,14 @@ use async_tungstenite::tungstenite::{
     error::{CapacityError, Error as HttpError},
     handshake::{client::generate_request, derive_accept_key, machine::TryParse},
 };
+use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::AsyncWriteExt;
 use http::{
-    Request, Response, StatusCode, Version,
+    HeaderValue, Request, Response, StatusCode, Version,
     header::{
-        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+        CONNECTION, LOCATION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+        SEC_WEBSOCKET_PROTOCOL, UPGRADE,
     },
 };
 
@@ -27,35 +29,75 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// Sends `request`, which is complete, and makes a connection of what the server answers. The limit
-/// in time is the caller's.
-pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
-    mut io: S,
+/// Sends `request`, which is complete, and reads the server's final answer. The limit in time is the
+/// caller's.
+pub(crate) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
+    io: &mut S,
     request: Request<()>,
-    config: &Arc<Config>,
-) -> Result<Connection<S>, Error> {
-    let offered = request.headers().clone();
-    let offered: Vec<&str> = list(&offered, SEC_WEBSOCKET_PROTOCOL).collect();
+    config: &Config,
+) -> Result<Answer, Error> {
+    let offered = list(request.headers(), SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
     let (request, key) = generate_request(request).map_err(|error| {
         Error::with_source(ErrorKind::InvalidInput, "the request cannot be sent", error)
     })?;
     io.write_all(&request).await?;
     io.flush().await?;
+    let (head, response) = read_answer(io, config).await?;
+    Ok(Answer { head, response, key, offered })
+}
 
-    let (head, response) = read_answer(&mut io, config).await?;
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let body = body::read(&mut io, &response, head.rest, &config.clock).await;
-        return Err(Error::refused(response.map(|()| body)));
+/// What a server answers.
+pub(crate) struct Answer {
+    head: Head,
+    response: Response<()>,
+    /// Of the request.
+    key: String,
+    /// The subprotocols of the request.
+    offered: Vec<String>,
+}
+
+impl Answer {
+    /// Where it sends the client, if it is a redirect (RFC 9110, section 15.4).
+    pub(crate) fn location(&self) -> Option<&HeaderValue> {
+        use StatusCode as S;
+        let redirects = [
+            S::MOVED_PERMANENTLY,
+            S::FOUND,
+            S::SEE_OTHER,
+            S::TEMPORARY_REDIRECT,
+            S::PERMANENT_REDIRECT,
+        ];
+        let is_redirect = redirects.contains(&self.response.status());
+        self.response.headers().get(LOCATION).filter(|_| is_redirect)
     }
-    check(&response, &key)?;
-    let subprotocol = agreed_subprotocol(&response, &offered)?;
-    let opening = Opening::response(head.bytes, subprotocol);
-    Ok(Connection::from_parts(io, &head.rest, Role::Client, Arc::clone(config))
-        .with_opening(opening))
+
+    /// The error that the answer is, without its body.
+    pub(crate) fn refuse(self, message: String) -> Error {
+        Error::refused(message, self.response.map(|()| Bytes::new()))
+    }
+
+    /// Makes a connection of the transport that it came from, if it is a 101.
+    pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        mut io: S,
+        config: &Arc<Config>,
+    ) -> Result<Connection<S>, Error> {
+        let Self { head, response, key, offered } = self;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let body = body::read(&mut io, &response, head.rest, &config.clock).await;
+            let message = format!("the server answered the handshake with {}", response.status());
+            return Err(Error::refused(message, response.map(|()| body)));
+        }
+        check(&response, &key)?;
+        let subprotocol = agreed_subprotocol(&response, &offered)?;
+        let opening = Opening::response(head.bytes, subprotocol);
+        Ok(Connection::from_parts(io, &head.rest, Role::Client, Arc::clone(config))
+            .with_opening(opening))
+    }
 }
 
 /// Reads the final answer; those before it are for information only (RFC 9110, section 15.2).
-async fn read_answer<S: AsyncRead + Unpin>(
+pub(super) async fn read_answer<S: AsyncRead + Unpin>(
     io: &mut S,
     config: &Config,
 ) -> Result<(Head, Response<()>), Error> {
@@ -86,12 +128,12 @@ fn parse(head: &mut [u8]) -> Result<Response<()>, Error> {
             *response.version_mut() = version;
             Ok(response)
         }
-        Ok(None) => Err(fail("the server's answer is not HTTP")),
+        Ok(None) => Err(fail("the answer is not HTTP")),
         Err(HttpError::Capacity(CapacityError::TooManyHeaders)) => {
             Err(Error::new(ErrorKind::LimitExceeded, TOO_MANY_FIELDS))
         }
         Err(error) => {
-            Err(Error::with_source(ErrorKind::Handshake, "the server's answer is not HTTP", error))
+            Err(Error::with_source(ErrorKind::Handshake, "the answer is not HTTP", error))
         }
     }
 }
@@ -122,7 +164,7 @@ fn check(response: &Response<()>, key: &str) -> Result<(), Error> {
 /// The subprotocol that both sides agree on: one of those offered, and none if none was.
 fn agreed_subprotocol(
     response: &Response<()>,
-    offered: &[&str],
+    offered: &[String],
 ) -> Result<Option<Box<str>>, Error> {
     let headers = response.headers();
     if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
@@ -134,7 +176,7 @@ fn agreed_subprotocol(
     let chosen = only(headers, SEC_WEBSOCKET_PROTOCOL)
         .ok_or_else(|| fail("the server's 101 must have only one Sec-WebSocket-Protocol"))?;
     match offered.iter().find(|&name| chosen == name) {
-        Some(&name) => Ok(Some(name.into())),
+        Some(name) => Ok(Some(name.as_str().into())),
         None => Err(fail("the server chose a subprotocol that was not offered")),
     }
 }

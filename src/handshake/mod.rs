@@ -10,6 +10,7 @@ mod fields;
 mod head;
 mod opening;
 pub(crate) mod server;
+pub(crate) mod tunnel;
 
 pub use self::answer::{Accept, Refusal};
 pub(crate) use self::{answer::field, fields::is_token, opening::Opening};

@@ -1,6 +1,6 @@
 //! [`Opening`]: what a connection keeps of its opening handshake.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 use async_tungstenite::tungstenite::handshake::machine::TryParse;
 use http::{Request, Response};
@@ -10,6 +10,8 @@ use http::{Request, Response};
 pub(crate) struct Opening {
     head: Head,
     subprotocol: Option<Box<str>>,
+    /// Where it is known.
+    pub(crate) peer_addr: Option<SocketAddr>,
 }
 
 /// Checked when it was read, so that it parses again.
@@ -22,12 +24,12 @@ enum Head {
 impl Opening {
     /// A server's.
     pub(super) fn request(head: Vec<u8>, subprotocol: Option<Box<str>>) -> Self {
-        Self { head: Head::Request(head.into()), subprotocol }
+        Self { head: Head::Request(head.into()), subprotocol, peer_addr: None }
     }
 
     /// A client's.
     pub(super) fn response(head: Vec<u8>, subprotocol: Option<Box<str>>) -> Self {
-        Self { head: Head::Response(head.into()), subprotocol }
+        Self { head: Head::Response(head.into()), subprotocol, peer_addr: None }
     }
 
     pub(crate) fn subprotocol(&self) -> Option<&str> {
@@ -58,6 +60,9 @@ impl Opening {
 /// Without the head: it may carry passwords and cookies.
 impl fmt::Debug for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opening").field("subprotocol", &self.subprotocol).finish_non_exhaustive()
+        f.debug_struct("Opening")
+            .field("subprotocol", &self.subprotocol)
+            .field("peer_addr", &self.peer_addr)
+            .finish_non_exhaustive()
     }
 }

@@ -1,23 +1,18 @@
-//! [`Client`], what to connect to and how; and [`connect`].
+//! [`Client`]: what to connect to, and how.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use async_tungstenite::tungstenite::client::IntoClientRequest;
-use futures_io::{AsyncRead, AsyncWrite};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request,
-    header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL},
+    header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL},
 };
 
-use super::url::Url;
+use super::{authorization, proxy::Proxy, tls::ClientTls, url::Url};
 use crate::{
     config::Config,
-    connection::Connection,
     error::{Error, ErrorKind},
-    handshake::{client, field, is_token},
-    rt::{self, Endpoint, Runtime},
-    socket::Socket,
-    timeout::within,
+    handshake::{field, is_token},
 };
 
 /// Makes client connections: a URL, and what to say and to ask for in the opening handshake (RFC 6455,
@@ -47,22 +42,34 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Client {
-    url: Url,
-    headers: HeaderMap,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
     subprotocols: Vec<String>,
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
+    pub(super) tls: ClientTls,
+    pub(super) via: Via,
+    pub(super) nodelay: bool,
+    pub(super) max_redirects: usize,
+}
+
+/// Which proxy to use.
+#[derive(Clone, Debug)]
+pub(super) enum Via {
+    Environment,
+    Proxy(Proxy),
+    Nothing,
 }
 
 impl Client {
-    /// A client for a URL: `ws://`, or `http://` for the same; `wss://` and `https://` for a transport
-    /// that is encrypted already, see [`connect_over`](Self::connect_over).
+    /// A client for a URL: `ws://` or `wss://`, or `http://` and `https://` for the same.
     ///
-    /// A user and a password before the host become Basic authorization.
+    /// A user and a password before the host become Basic authorization. International names, and what
+    /// has to be percent-encoded, are encoded as browsers do.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] if this is no URL, has another scheme, no host, a port that is none,
-    /// or a fragment.
+    /// a fragment, or something in it that browsers would silently correct, such as a line's end.
     ///
     /// ```
     /// use wsweave::Client;
@@ -73,18 +80,21 @@ impl Client {
     /// );
     /// ```
     pub fn new(url: &str) -> Result<Self, Error> {
-        let url = Url::parse(url)?;
-        let headers = url.authorization.clone().map(|value| (AUTHORIZATION, value));
+        let (url, authorization) = Url::parse(url)?;
         Ok(Self {
             url,
-            headers: headers.into_iter().collect(),
+            headers: authorization.into_iter().map(|value| (AUTHORIZATION, value)).collect(),
             subprotocols: Vec::new(),
             config: Arc::default(),
+            tls: ClientTls::default(),
+            via: Via::Environment,
+            nodelay: true,
+            max_redirects: 0,
         })
     }
 
-    /// Adds a header to the request; repeated ones are kept. `Authorization` takes the place of the
-    /// URL's. `Debug` does not show it, nor cookies.
+    /// Adds a header to the request; repeated ones are kept. `Authorization` and `Origin` take the place
+    /// of an earlier one, or of the URL's user. `Debug` does not show the former, nor cookies.
     ///
     /// # Errors
     ///
@@ -104,7 +114,7 @@ impl Client {
         V: TryInto<HeaderValue, Error: Into<http::Error>>,
     {
         let (name, value) = field(name, value)?;
-        if name == AUTHORIZATION {
+        if [AUTHORIZATION, ORIGIN].contains(&name) {
             self.headers.insert(name, value);
         } else {
             self.headers.append(name, value);
@@ -138,6 +148,63 @@ impl Client {
         Ok(self)
     }
 
+    /// Authorizes with a user and a password (RFC 7617), in the place of an earlier `Authorization`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] if the user's name has a colon.
+    ///
+    /// ```
+    /// use wsweave::Client;
+    /// let client = Client::new("wss://example.com")?.basic_auth("Aladdin", "open sesame")?;
+    /// assert!(client.basic_auth("a:b", "").is_err());
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn basic_auth(mut self, user: &str, password: &str) -> Result<Self, Error> {
+        let value = authorization::basic(user.as_bytes(), password.as_bytes())?;
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(self)
+    }
+
+    /// Authorizes with a token (RFC 6750, section 2.1), in the place of an earlier `Authorization`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] if a Bearer token does not look like that.
+    ///
+    /// ```
+    /// use wsweave::Client;
+    /// let client = Client::new("wss://example.com")?.bearer_auth("mF_9.B5f-4.1JqM")?;
+    /// assert!(client.bearer_auth("two words").is_err());
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn bearer_auth(mut self, token: &str) -> Result<Self, Error> {
+        self.headers.insert(AUTHORIZATION, authorization::bearer(token)?);
+        Ok(self)
+    }
+
+    /// Says on behalf of which website it connects, as browsers do (RFC 6455, section 10.2): a scheme, a
+    /// host, and a port unless it is the scheme's own (RFC 6454, section 6.2).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] if the origin is not written as browsers write it.
+    ///
+    /// ```
+    /// use wsweave::Client;
+    /// let client = Client::new("wss://example.com")?.origin("https://example.com")?;
+    /// assert!(client.origin("https://example.com/page").is_err());
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn origin(self, origin: &str) -> Result<Self, Error> {
+        let serialized = url::Url::parse(origin).map(|url| url.origin().ascii_serialization());
+        if serialized.as_deref() != Ok(origin) {
+            let message = format!("{origin:?} is not an origin such as https://example.com");
+            return Err(Error::invalid_input(message));
+        }
+        self.header(ORIGIN, origin)
+    }
+
     /// Sets the configuration of the handshake and of the connection that comes out of it.
     ///
     /// ```
@@ -151,113 +218,60 @@ impl Client {
         self
     }
 
-    /// Connects over TCP, with Nagle's algorithm off, and does the handshake. The addresses of the host
-    /// are tried one after the other.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`connect_over`](Self::connect_over), where [`Config::connect_timeout`] covers name
-    /// look-up, TCP and the handshake together; [`ErrorKind::Io`] if the host is not found or does not
-    /// answer; [`ErrorKind::Unsupported`] for `wss://`, and without the feature of a runtime.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future gives the attempt up.
-    ///
-    /// # Examples
+    /// Connects by way of a proxy, whatever the server, in the place of the environment's.
     ///
     /// ```
-    /// use wsweave::{Client, ErrorKind};
-    ///
-    /// # async_std::task::block_on(async {
-    /// let refused = Client::new("wss://example.com/")?.connect().await.unwrap_err();
-    /// assert_eq!(refused.kind(), ErrorKind::Unsupported);
-    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// use wsweave::{Client, Proxy};
+    /// let client = Client::new("ws://example.com")?.proxy(Proxy::new("socks5h://localhost:9050")?);
+    /// # Ok::<_, wsweave::Error>(())
     /// ```
-    pub async fn connect(&self) -> Result<Connection, Error> {
-        if self.url.uri.scheme_str() == Some("wss") {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "wss:// needs TLS, which is not built in: make a TLS stream and use `connect_over`",
-            ));
-        }
-        let runtime = rt::required("connect")?;
-        let (host, port) = (self.url.host(), self.url.port());
-        self.in_time(async {
-            let socket = connect_tcp(&*runtime, host, port).await.map_err(|error| {
-                let message = format!("cannot connect to {host} port {port}");
-                Error::with_source(ErrorKind::Io, message, error)
-            })?;
-            self.open(socket).await.map(Connection::linger_on_drop)
-        })
-        .await
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.via = Via::Proxy(proxy);
+        self
     }
 
-    /// Does the handshake over a transport that is there already: a TLS stream, a Unix socket, a pipe.
-    /// The URL gives the path and the `Host` header.
-    ///
-    /// The `poll_close` of `io` has to end the sending side, as `shutdown` does for TCP: the closing
-    /// handshake relies on it. That of async-std's `TcpStream` does nothing; wrap it with
-    /// `Socket::from`.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Refused`] if the server answers with another status than 101, see
-    /// [`Error::response`], whose body is what comes within a second (without a clock: what has
-    /// arrived); [`ErrorKind::Handshake`] if its answer breaks a rule, which the error names;
-    /// [`ErrorKind::LimitExceeded`] if the answer's head is too large; [`ErrorKind::Timeout`] if it
-    /// takes longer than [`Config::connect_timeout`]; [`ErrorKind::Io`] if the transport fails or ends.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops `io`, in the middle of the handshake.
-    ///
-    /// # Examples
+    /// Connects without a proxy, whatever the environment says.
     ///
     /// ```
-    /// use futures::io::Cursor;
-    /// use wsweave::{Client, ErrorKind};
-    ///
-    /// # async_std::task::block_on(async {
-    /// let client = Client::new("ws://example.com/")?;
-    /// let vanished = client.connect_over(Cursor::new(Vec::new())).await.unwrap_err();
-    /// assert_eq!(vanished.kind(), ErrorKind::Io);
-    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// let client = wsweave::Client::new("ws://example.com")?.no_proxy();
+    /// # Ok::<_, wsweave::Error>(())
     /// ```
-    pub async fn connect_over<S>(&self, io: S) -> Result<Connection<S>, Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        self.in_time(self.open(io)).await
+    pub fn no_proxy(mut self) -> Self {
+        self.via = Via::Nothing;
+        self
     }
 
-    /// The handshake without a limit in time.
-    async fn open<S>(&self, io: S) -> Result<Connection<S>, Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        client::open(io, self.request()?, &self.config).await
+    /// Sends small messages at once (Nagle's algorithm is off), which is the default, or lets TCP wait
+    /// for more to send.
+    ///
+    /// ```
+    /// let client = wsweave::Client::new("ws://example.com")?.nodelay(false);
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = nodelay;
+        self
     }
 
-    fn in_time<T>(
-        &self,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> impl Future<Output = Result<T, Error>> {
-        let limit = self.config.connect_timeout;
-        let in_time = within(&self.config.clock, limit, work);
-        async move {
-            in_time.await.unwrap_or_else(|| {
-                let (host, port) = (self.url.host(), self.url.port());
-                let message =
-                    format!("connecting to {host} port {port} took longer than {limit:?}");
-                Err(Error::new(ErrorKind::Timeout, message))
-            })
-        }
+    /// Follows up to `max` redirects (RFC 9110, section 15.4), one after the other; 0, the default:
+    /// none, so that they are errors of kind [`ErrorKind::Refused`].
+    ///
+    /// A redirect from `wss://` to `ws://` is never followed. To another scheme, host or port the
+    /// headers `Authorization`, `Cookie` and whatever is [sensitive](HeaderValue::set_sensitive) do not
+    /// go along. A user in the redirect itself is of no meaning.
+    ///
+    /// ```
+    /// let client = wsweave::Client::new("ws://example.com")?.follow_redirects(5);
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn follow_redirects(mut self, max: usize) -> Self {
+        self.max_redirects = max;
+        self
     }
 
     /// The request, with a key of its own.
-    fn request(&self) -> Result<Request<()>, Error> {
-        let mut request = self.url.uri.clone().into_client_request().map_err(|error| {
+    pub(super) fn request(&self) -> Result<Request<()>, Error> {
+        let mut request = self.url.to_uri()?.into_client_request().map_err(|error| {
             Error::with_source(ErrorKind::InvalidInput, "the URL is not valid", error)
         })?;
         let headers = request.headers_mut();
@@ -269,45 +283,4 @@ impl Client {
         }
         Ok(request)
     }
-}
-
-/// Connects to a WebSocket URL: [`Client::new`] and [`Client::connect`] in one.
-///
-/// # Errors
-///
-/// As these two say.
-///
-/// # Cancel safety
-///
-/// Dropping the future gives the attempt up.
-///
-/// # Examples
-///
-/// ```
-/// use futures::{SinkExt, StreamExt};
-///
-/// # async_std::task::block_on(async {
-/// let mut listener = wsweave::listen("127.0.0.1:0").await?;
-/// let url = format!("ws://{}", listener.local_addr());
-///
-/// let (client, server) = futures::join!(wsweave::connect(&url), listener.next());
-/// let (mut client, mut server) = (client?, server.unwrap());
-/// client.send("hello".into()).await?;
-/// assert_eq!(server.next().await, Some("hello".into()));
-/// # Ok::<_, wsweave::Error>(()) }).unwrap();
-/// ```
-pub async fn connect(url: &str) -> Result<Connection, Error> {
-    Client::new(url)?.connect().await
-}
-
-/// Connects to the first of a host's addresses that answers.
-async fn connect_tcp(runtime: &dyn Runtime, host: &str, port: u16) -> io::Result<Socket> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for addr in runtime.look_up(host, port).await? {
-        match runtime.connect(Endpoint::Tcp { addr, nodelay: true }).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
 }

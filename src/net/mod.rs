@@ -1,12 +1,26 @@
 //! The edge: who connects, and who accepts.
 
 mod acceptor;
+mod authorization;
 mod client;
+mod connect;
+mod dial;
+#[cfg(feature = "env-proxy")]
+mod env_proxy;
+#[cfg(not(feature = "env-proxy"))]
+#[path = "without_env_proxy.rs"]
+mod env_proxy;
 mod listener;
+mod proxy;
+mod redirect;
+#[path = "without_tls.rs"]
+mod tls;
 mod url;
 
 pub use self::{
     acceptor::Acceptor,
-    client::{Client, connect},
+    client::Client,
+    connect::connect,
     listener::{Listener, listen},
+    proxy::Proxy,
 };

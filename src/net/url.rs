@@ -1,111 +1,141 @@
 //! URLs as a client takes them (RFC 6455, section 3).
 
-use std::net::Ipv6Addr;
+use std::{borrow::Cow, cell::Cell, net::IpAddr};
 
-use data_encoding::BASE64;
 use http::{HeaderValue, Uri};
-use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
+use url::{Host, ParseError, SyntaxViolation};
 
+use super::authorization;
 use crate::error::{Error, ErrorKind};
 
-/// Where to connect to.
+/// Where to connect to: a `ws` or `wss` URL without a user and without a fragment.
 #[derive(Clone, Debug)]
-pub(super) struct Url {
-    /// Plain: `ws` or `wss`, a path, a port only where it is not the scheme's own, no user.
-    pub(super) uri: Uri,
-    /// What the user and the password before the host become.
-    pub(super) authorization: Option<HeaderValue>,
-}
+pub(super) struct Url(url::Url);
 
 impl Url {
-    pub(super) fn parse(url: &str) -> Result<Self, Error> {
-        // `Uri` would drop it silently.
-        if url.contains('#') {
+    /// Parses a URL, and gives what the user and the password before its host become.
+    pub(super) fn parse(url: &str) -> Result<(Self, Option<HeaderValue>), Error> {
+        let mut url = parse_exactly(url, SCHEMES)?;
+        set_scheme(&mut url)?;
+        if url.fragment().is_some() {
             return Err(Error::invalid_input("a WebSocket URL must not have a fragment (`#…`)"));
         }
-        let ascii = utf8_percent_encode(url, &AsciiSet::EMPTY).to_string();
-        let uri: Uri = ascii.parse().map_err(invalid)?;
-        let scheme = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
-            Some("ws" | "http") => "ws",
-            Some("wss" | "https") => "wss",
-            _ => return Err(Error::invalid_input("a WebSocket URL starts with ws:// or wss://")),
-        };
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let (user, authority) = match authority.rsplit_once('@') {
-            Some((user, rest)) => (Some(user), rest),
-            None => (None, authority),
-        };
-        let host = uri.host().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| Error::invalid_input("the URL has no host"))?;
-        check_brackets(host)?;
-        let port = match port(&authority[host.len()..])? {
-            Some(port) if port != default_port(scheme) => format!(":{port}"),
-            _ => String::new(),
-        };
-        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let plain = format!("{scheme}://{host}{port}{}{query}", uri.path());
-        Ok(Self {
-            authorization: user.filter(|user| !["", ":"].contains(user)).map(basic).transpose()?,
-            uri: plain.parse().map_err(invalid)?,
+        check_port(url.port())?;
+        let authorization = authorization::of_url(&url)?;
+        Ok((Self::without_user(url), authorization))
+    }
+
+    /// Where a redirect to `location`, which may be relative, leads to. Its fragment and its user are of
+    /// no use here.
+    pub(super) fn join(&self, location: &str) -> Result<Self, Error> {
+        let mut url = self.0.join(location).map_err(|error| invalid(error, SCHEMES))?;
+        set_scheme(&mut url)?;
+        check_port(url.port())?;
+        url.set_fragment(None);
+        Ok(Self::without_user(url))
+    }
+
+    fn without_user(mut url: url::Url) -> Self {
+        // Neither fails for a URL that has a host, as those of these schemes have.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        Self(url)
+    }
+
+    /// For the request.
+    pub(super) fn to_uri(&self) -> Result<Uri, Error> {
+        self.0.as_str().parse().map_err(|error: http::uri::InvalidUri| {
+            Error::with_source(ErrorKind::InvalidInput, "the URL is not valid", error)
         })
     }
 
     /// The host, an IPv6 address without its brackets.
-    pub(super) fn host(&self) -> &str {
-        self.uri.host().unwrap_or_default().trim_matches(['[', ']'])
+    pub(super) fn host(&self) -> Cow<'_, str> {
+        match self.0.host() {
+            Some(Host::Domain(name)) => name.into(),
+            Some(Host::Ipv4(addr)) => addr.to_string().into(),
+            Some(Host::Ipv6(addr)) => addr.to_string().into(),
+            None => "".into(),
+        }
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.uri
-            .port_u16()
-            .unwrap_or_else(|| default_port(self.uri.scheme_str().unwrap_or_default()))
+        self.0.port_or_known_default().unwrap_or_default()
+    }
+
+    /// Over TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.0.scheme() == "wss"
+    }
+
+    /// Tells whether scheme, host and port are the same.
+    pub(super) fn has_origin_of(&self, other: &Self) -> bool {
+        self.0.origin() == other.0.origin()
     }
 }
 
-/// What stands in brackets is an IPv6 address. A zone, as in `[fe80::1%25eth0]`, has a meaning only at
-/// the machine that it is of.
-fn check_brackets(host: &str) -> Result<(), Error> {
-    match host.strip_prefix('[').map(|host| host.trim_end_matches(']').parse::<Ipv6Addr>()) {
-        Some(Err(_)) => {
-            Err(Error::invalid_input("the URL's host is not an IPv6 address (without a zone)"))
+/// `http` and `https` mean `ws` and `wss`.
+fn set_scheme(url: &mut url::Url) -> Result<(), Error> {
+    let scheme = match url.scheme() {
+        "ws" | "http" => "ws",
+        "wss" | "https" => "wss",
+        _ => return Err(Error::invalid_input(SCHEMES)),
+    };
+    url.set_scheme(scheme).map_err(|()| Error::invalid_input(SCHEMES))
+}
+
+/// Parses a URL as browsers do (WHATWG); but what a browser would silently leave out or correct is an
+/// error.
+pub(super) fn parse_exactly(url: &str, schemes: &'static str) -> Result<url::Url, Error> {
+    let corrected = Cell::new(None);
+    let note = |violation| {
+        use SyntaxViolation as V;
+        match violation {
+            V::EmbeddedCredentials | V::NonUrlCodePoint | V::PercentDecode | V::UnencodedAtSign => {
+            }
+            violation => corrected.set(Some(violation)),
         }
-        Some(Ok(_)) | None => Ok(()),
+    };
+    let url = url::Url::options().syntax_violation_callback(Some(&note)).parse(url);
+    let url = url.map_err(|error| invalid(error, schemes))?;
+    match corrected.get() {
+        Some(violation) => {
+            let message = format!("the URL is not valid: {}", violation.description());
+            Err(Error::invalid_input(message))
+        }
+        None => Ok(url),
     }
 }
 
-/// What stands behind the host.
-fn port(behind_host: &str) -> Result<Option<u16>, Error> {
-    match behind_host.strip_prefix(':') {
-        _ if behind_host.is_empty() => Ok(None),
-        Some("") => Ok(None),
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => match port.parse() {
-            Ok(0) => Err(Error::invalid_input("nobody can be reached at port 0")),
-            Ok(port) => Ok(Some(port)),
-            Err(_) => Err(Error::invalid_input("the URL's port is too large")),
-        },
-        _ => Err(Error::invalid_input("the URL's port is not a number")),
+/// The host that somebody names beside a URL: an address, or a name, which may be international.
+pub(super) fn parse_host(host: &str) -> Result<String, Error> {
+    if host.parse::<IpAddr>().is_ok() {
+        return Ok(host.to_owned());
+    }
+    match Host::parse(host) {
+        Ok(Host::Domain(name)) => Ok(name),
+        Ok(Host::Ipv4(addr)) => Ok(addr.to_string()),
+        Ok(Host::Ipv6(addr)) => Ok(addr.to_string()),
+        Err(error) => Err(Error::with_source(ErrorKind::InvalidInput, "this is no host", error)),
     }
 }
 
-fn default_port(scheme: &str) -> u16 {
-    if scheme == "wss" { 443 } else { 80 }
-}
-
-/// Basic authorization (RFC 7617).
-fn basic(user: &str) -> Result<HeaderValue, Error> {
-    let (user, password) = user.split_once(':').unwrap_or((user, ""));
-    let user: Vec<u8> = percent_decode_str(user).collect();
-    if user.contains(&b':') {
-        return Err(Error::invalid_input("a user's name must not have a colon (RFC 7617)"));
+pub(super) fn check_port(port: Option<u16>) -> Result<(), Error> {
+    match port {
+        Some(0) => Err(Error::invalid_input("nobody can be reached at port 0")),
+        _ => Ok(()),
     }
-    let credentials: Vec<u8> =
-        user.into_iter().chain([b':']).chain(percent_decode_str(password)).collect();
-    let mut value = HeaderValue::try_from(format!("Basic {}", BASE64.encode(&credentials)))
-        .expect("base64 is a header value");
-    value.set_sensitive(true);
-    Ok(value)
 }
 
-fn invalid(error: http::uri::InvalidUri) -> Error {
-    Error::with_source(ErrorKind::InvalidInput, "the URL is not valid", error)
+fn invalid(error: ParseError, schemes: &'static str) -> Error {
+    match error {
+        ParseError::RelativeUrlWithoutBase => Error::invalid_input(schemes),
+        // A zone, as in `[fe80::1%25eth0]`, has a meaning only at the machine that it is of.
+        ParseError::InvalidIpv6Address => {
+            Error::invalid_input("the URL's host is not an IPv6 address (without a zone)")
+        }
+        error => Error::with_source(ErrorKind::InvalidInput, "the URL is not valid", error),
+    }
 }
+
+const SCHEMES: &str = "a WebSocket URL starts with ws:// or wss://";
