@@ -125,10 +125,12 @@ impl Proxy {
     }
 
     async fn dial(&self, dialer: &Dialer<'_>) -> Result<Socket, Error> {
-        let dialed = dialer.dial(&self.host, self.port).await;
-        dialed
-            .map(|(socket, _)| socket)
-            .map_err(|error| Error::with_source(error.kind(), "the proxy cannot be reached", error))
+        match dialer.dial(&self.host, self.port).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(error) => {
+                Err(Error::with_source(error.kind(), "the proxy cannot be reached", error))
+            }
+        }
     }
 
     async fn tunnel(

@@ -1,6 +1,6 @@
 //! URLs as a client takes them (RFC 6455, section 3).
 
-use std::{borrow::Cow, cell::Cell, net::IpAddr};
+use std::{borrow::Cow, cell::Cell, fmt, net::IpAddr};
 
 use http::{HeaderValue, Uri};
 use url::{Host, ParseError, SyntaxViolation};
@@ -9,7 +9,7 @@ use super::authorization;
 use crate::error::{Error, ErrorKind};
 
 /// Where to connect to: a `ws` or `wss` URL without a user and without a fragment.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Url(url::Url);
 
 impl Url {
@@ -71,6 +71,12 @@ impl Url {
     /// Tells whether scheme, host and port are the same.
     pub(super) fn has_origin_of(&self, other: &Self) -> bool {
         self.0.origin() == other.0.origin()
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Url").field(&self.0.as_str()).finish()
     }
 }
 

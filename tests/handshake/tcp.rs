@@ -212,13 +212,6 @@ fn both_sides_of_a_wrapped_stream_end_at_once() {
 }
 
 #[test]
-fn tls_is_said_to_be_missing() {
-    let error = within(connect("wss://127.0.0.1:1/")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().contains("TLS"), "{error}");
-}
-
-#[test]
 fn an_address_that_is_taken_is_an_error() {
     within(async {
         let listener = listen("127.0.0.1:0").await.unwrap();
