@@ -6,6 +6,7 @@
 
 mod clock;
 mod frames;
+mod loopback;
 mod pool;
 mod rig;
 pub(crate) mod rt;
@@ -17,6 +18,7 @@ mod wire;
 pub(crate) use self::{
     clock::ManualClock,
     frames::{Frame, parse},
+    loopback::{answering, header, read_head, serve, serve_one, switching, wait_for_end},
     pool::Pool,
     rig::{BOTH, Rig, quiet},
     rt::within,
