@@ -59,7 +59,8 @@ pub struct Config {
     /// reason "idle timeout"; `None`, the default, or 0: forever. Pings and pongs do not count, be they
     /// keepalive's; a part of a message does.
     pub idle_timeout: Option<Duration>,
-    /// How long connecting may take: name look-up, TCP and the opening handshake together. 30 s.
+    /// How long connecting may take: name look-up, TCP, the proxy, TLS, the opening handshake and
+    /// redirects together. 30 s.
     pub connect_timeout: Duration,
     /// How long a server's opening handshake may take: the whole head of the request, however it
     /// drips, and the writing of the answer. 10 s.

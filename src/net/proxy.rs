@@ -77,12 +77,12 @@ impl Proxy {
             _ => return Err(Error::invalid_input(SCHEMES)),
         };
         check_port(url.port())?;
-        if !["", "/"].contains(&url.path()) || url.query().or(url.fragment()).is_some() {
-            return Err(Error::invalid_input("a proxy's URL ends with its host and port"));
-        }
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         if host.is_empty() {
             return Err(Error::invalid_input("the proxy's URL has no host"));
+        }
+        if !["", "/"].contains(&url.path()) || url.query().or(url.fragment()).is_some() {
+            return Err(Error::invalid_input("a proxy's URL ends with its host and port"));
         }
         let port = url.port().unwrap_or(default_port);
         Ok(Self { host: host.to_owned(), port, protocol })

@@ -46,7 +46,7 @@ pub(crate) fn answering(
 }
 
 /// Reads up to the empty line and no further; what has come, if the stream ends before.
-pub(crate) fn read_head(stream: &mut TcpStream) -> String {
+pub(crate) fn read_head(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
