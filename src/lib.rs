@@ -61,11 +61,16 @@
 //!
 //! # Features
 //!
-//! - `async-std`, on by default: a runtime for [`connect`] and [`listen`], a clock for timeouts and
-//!   keepalive, and background work after a drop. Without it everything works that needs no clock, name
-//!   look-up or listener: [`Client::connect_over`], [`Acceptor::accept`], [`Connection::from_raw`], the
-//!   hooks; [`Config::timer`] brings a clock of your own. `connect` and `listen` then give an error of
-//!   kind [`ErrorKind::Unsupported`].
+//! - `async-std` (on by default), `smol`, `tokio`: a runtime each, for [`connect`] and [`listen`], as a
+//!   clock for timeouts and keepalive, and for background work after a drop. With several, it is tokio
+//!   inside of a tokio runtime, else async-std, else smol; a connection stays with the one that it was
+//!   made on, whoever polls or drops it. A runtime of tokio needs both drivers (`enable_all`): without
+//!   that of IO `connect` and `listen` give an error; without that of time, and when the runtime is shut
+//!   down, its clock stands still.
+//! - Without any of them everything works that needs no clock, name look-up or listener:
+//!   [`Client::connect_over`], [`Acceptor::accept`], [`Connection::from_raw`], the hooks;
+//!   [`Config::timer`] brings a clock of your own. `connect` and `listen` then give an error of kind
+//!   [`ErrorKind::Unsupported`].
 
 mod close;
 mod config;

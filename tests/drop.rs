@@ -160,20 +160,6 @@ fn abort_lingers_for_nothing() {
     }
 }
 
-#[cfg(not(feature = "runtime"))]
-#[test]
-fn without_a_runtime_the_one_attempt_is_all() {
-    for role in BOTH {
-        let mut rig = Rig::new(role).lingering();
-        rig.wire.allow(3);
-        rig.feed("stuck");
-        let Rig { conn, wire, .. } = rig;
-        drop(conn);
-        assert!(wire.is_dropped());
-        assert_eq!(wire.state().written.len(), 3);
-    }
-}
-
 #[test]
 fn a_drop_behind_a_handles_close_tells_of_the_close_that_went_out() {
     for role in BOTH {

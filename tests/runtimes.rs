@@ -1,12 +1,15 @@
 //! Every runtime: its clock, its sockets, and a connection that leaves its context.
 
 #![cfg(feature = "runtime")]
+#![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
 
 mod support;
 
 use std::time::Duration;
 
-use futures::{FutureExt, SinkExt, StreamExt, executor::block_on, future::join};
+use futures::{
+    AsyncReadExt, AsyncWriteExt, FutureExt, SinkExt, StreamExt, executor::block_on, future::join,
+};
 use wsweave::{
     Client, CloseCode, Config, Connection, ConnectionExt, ErrorKind, Role, Socket, listen,
 };
@@ -103,9 +106,9 @@ fn connecting_and_listening_go_on_outside_of_the_context_they_began_in() {
     assert!(client.is_ok() && server.is_some());
 }
 
-/// Closing a socket ends its sending side, and not the other one.
-async fn closing_ends_one_side([mut near, mut far]: [Socket; 2]) {
-    use futures::{AsyncReadExt, AsyncWriteExt};
+/// Makes sockets of the streams; closing one ends its sending side, and not the other one.
+async fn closing_ends_one_side<S: Into<Socket>>((near, far): (S, S)) {
+    let (mut near, mut far) = (near.into(), far.into());
     near.close().await.unwrap();
     assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
     far.write_all(b"x").await.unwrap();
@@ -114,16 +117,31 @@ async fn closing_ends_one_side([mut near, mut far]: [Socket; 2]) {
     near.close().await.unwrap();
 }
 
+#[test]
+fn closing_a_socket_ends_its_sending_side_and_not_the_other() {
+    within(closing_ends_one_side(tcp_streams().map(socket).into()));
+}
+
 #[cfg(all(unix, feature = "async-std"))]
 #[test]
-fn async_stds_unix_sockets_are_sockets() {
-    let (near, far) = async_std::os::unix::net::UnixStream::pair().unwrap();
-    async_std::task::block_on(closing_ends_one_side([near, far].map(Socket::from)));
+fn closing_a_unix_socket_of_async_std_ends_its_sending_side() {
+    within(async {
+        closing_ends_one_side(async_std::os::unix::net::UnixStream::pair().unwrap()).await;
+    });
 }
 
 #[cfg(all(unix, feature = "smol"))]
 #[test]
-fn smols_unix_sockets_are_sockets() {
-    let (near, far) = smol::net::unix::UnixStream::pair().unwrap();
-    smol::block_on(closing_ends_one_side([near, far].map(Socket::from)));
+fn closing_a_unix_socket_of_smol_ends_its_sending_side() {
+    within(async {
+        closing_ends_one_side(smol::net::unix::UnixStream::pair().unwrap()).await;
+    });
+}
+
+#[cfg(all(unix, feature = "tokio"))]
+#[test]
+fn closing_a_unix_socket_of_tokio_ends_its_sending_side() {
+    within(async {
+        closing_ends_one_side(tokio::net::UnixStream::pair().unwrap()).await;
+    });
 }

@@ -14,10 +14,10 @@ use super::{
 use crate::socket::Socket;
 
 /// async-std has one global runtime, which is there in any context.
-pub(super) fn global() -> Option<Arc<dyn Runtime>> {
+pub(super) fn global() -> Arc<dyn Runtime> {
     static RUNTIME: OnceLock<Arc<dyn Runtime>> = OnceLock::new();
     let spawn = |task| drop(task::spawn(task));
-    Some(Arc::clone(RUNTIME.get_or_init(|| Arc::new(AsyncIo { spawn }))))
+    Arc::clone(RUNTIME.get_or_init(|| Arc::new(AsyncIo { spawn })))
 }
 
 /// Unlike the stream itself, the socket ends its sending side when it is closed, as the closing

@@ -43,6 +43,7 @@ pub(crate) trait Runtime: Send + Sync {
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Where to connect to.
+#[cfg_attr(not(feature = "runtime"), allow(dead_code, reason = "nobody is there to connect"))]
 #[derive(Debug)]
 pub(crate) enum Endpoint {
     Tcp {
@@ -55,6 +56,7 @@ pub(crate) enum Endpoint {
 }
 
 /// What to accept clients from.
+#[cfg_attr(not(feature = "runtime"), allow(dead_code, reason = "nobody is there to listen"))]
 #[derive(Debug)]
 pub(crate) enum Listening {
     Tcp(std::net::TcpListener),
@@ -62,9 +64,11 @@ pub(crate) enum Listening {
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// Clients as they come; those of a Unix socket have no address.
-pub(crate) type Incoming =
-    Pin<Box<dyn Stream<Item = io::Result<(Socket, Option<SocketAddr>)>> + Send>>;
+/// Clients as they come.
+pub(crate) type Incoming = Pin<Box<dyn Stream<Item = Accepted> + Send>>;
+
+/// A client and its address; those of a Unix socket have none.
+pub(crate) type Accepted = io::Result<(Socket, Option<SocketAddr>)>;
 
 /// The timer of a configuration, if there is one.
 pub(crate) fn timer(clock: &Clock) -> Option<Arc<dyn Timer>> {
@@ -91,13 +95,15 @@ pub(crate) fn required(what: &str) -> Result<Arc<dyn Runtime>, Error> {
     })
 }
 
+type Ambient = fn() -> Option<Arc<dyn Runtime>>;
+
 /// Those that can be there; the first one that is, is the ambient one. tokio's is only there for who is
 /// in its context.
-const RUNTIMES: &[fn() -> Option<Arc<dyn Runtime>>] = &[
+const RUNTIMES: &[Ambient] = &[
     #[cfg(feature = "tokio")]
     tokio::current,
     #[cfg(feature = "async-std")]
-    async_std::global,
+    || Some(async_std::global()),
     #[cfg(feature = "smol")]
-    smol::global,
+    || Some(smol::global()),
 ];

@@ -14,10 +14,10 @@ use super::{
 use crate::socket::Socket;
 
 /// smol has one global executor, which is there in any context.
-pub(super) fn global() -> Option<Arc<dyn Runtime>> {
+pub(super) fn global() -> Arc<dyn Runtime> {
     static RUNTIME: OnceLock<Arc<dyn Runtime>> = OnceLock::new();
     let spawn = |task| ::smol::spawn(task).detach();
-    Some(Arc::clone(RUNTIME.get_or_init(|| Arc::new(AsyncIo { spawn }))))
+    Arc::clone(RUNTIME.get_or_init(|| Arc::new(AsyncIo { spawn })))
 }
 
 /// ```

@@ -20,7 +20,7 @@ use ::tokio::{
 };
 use futures_util::stream;
 
-use super::{Boxed, Endpoint, Incoming, Listening, Runtime};
+use super::{Accepted, Boxed, Endpoint, Incoming, Listening, Runtime};
 use crate::{
     config::{Sleep, Timer},
     socket::Socket,
@@ -49,9 +49,7 @@ impl Tokio {
     /// Accepts with `poll_accept`, which has to be in the context of the runtime.
     fn accept(
         &self,
-        mut poll_accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<(Socket, Option<SocketAddr>)>>
-        + Send
-        + 'static,
+        mut poll_accept: impl FnMut(&mut Context<'_>) -> Poll<Accepted> + Send + 'static,
     ) -> Incoming {
         let handle = self.0.clone();
         Box::pin(stream::poll_fn(move |cx| {
@@ -133,7 +131,7 @@ impl Timer for Tokio {
         Box::pin(async move {
             if task.await.is_err() {
                 // There is no time driver any more, or never was: no time passes.
-                future::pending().await
+                future::pending::<()>().await;
             }
         })
     }

@@ -186,19 +186,6 @@ fn a_silent_server_is_an_error_in_time() {
 }
 
 #[test]
-fn closing_a_socket_ends_its_sending_side_and_not_the_other() {
-    within(async {
-        let [mut socket, mut peer] = tcp_streams().map(socket);
-        socket.close().await.unwrap();
-        let end = in_time(Duration::from_secs(10), peer.read(&mut [0])).await;
-        assert_eq!(end.unwrap().unwrap(), 0);
-        peer.write_all(b"x").await.unwrap();
-        assert_eq!(socket.read(&mut [0]).await.unwrap(), 1);
-        socket.close().await.unwrap();
-    });
-}
-
-#[test]
 fn both_sides_of_a_wrapped_stream_end_at_once() {
     within(async {
         let [near, far] = tcp_streams().map(socket);
