@@ -399,8 +399,8 @@ fn run_in_environment(test: &str, environment: &[(&str, &str)]) {
         .envs(environment.iter().copied())
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains(" 1 passed"), "{text}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains(" 1 passed"), "{printed}");
 }
 
 #[cfg(feature = "env-proxy")]

@@ -21,9 +21,8 @@ fn redirect(status: u16, location: &str) -> String {
 
 /// Answers `/start` with that, and everything else with 101.
 fn from_start(answer: String) -> impl Fn(&str) -> String + Clone + Send {
-    move |request| match request.starts_with("GET /start") {
-        true => answer.clone(),
-        false => switching(request),
+    move |request| {
+        if request.starts_with("GET /start") { answer.clone() } else { switching(request) }
     }
 }
 
@@ -52,10 +51,9 @@ fn every_kind_of_redirect_is_followed_to_absolute_and_relative_locations() {
             let (addr, asked) = answering(from_start(redirect(status, location)));
             let conn = within(client(addr).follow_redirects(1).connect()).unwrap();
             assert!(asked.recv().unwrap().starts_with("GET /start HTTP/1.1\r\n"));
-            let (last, addr) = match location.contains("://") {
-                true => (there_asked.recv().unwrap(), there),
-                false => (asked.recv().unwrap(), addr),
-            };
+            let (asked, addr) =
+                if location.contains("://") { (&there_asked, there) } else { (&asked, addr) };
+            let last = asked.recv().unwrap();
             assert!(last.starts_with("GET /there"), "{last}");
             assert_eq!(header(&last, "host"), Some(addr.to_string().as_str()));
             assert_eq!(conn.peer_addr(), Some(addr));

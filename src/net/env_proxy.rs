@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn the_closest_variable_is_taken() {
         for (names, ws, wss) in [
-            (&ALL[..], Some("for-ws\""), Some("for-wss\"")),
+            (ALL, Some("for-ws\""), Some("for-wss\"")),
             (&ALL[2..], Some("for-http\""), Some("for-https\"")),
             (&ALL[3..], Some("for-all"), Some("for-https\"")),
             (&ALL[4..], Some("for-all"), Some("for-all")),

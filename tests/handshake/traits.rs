@@ -3,11 +3,12 @@
 use std::fmt::Debug;
 
 use static_assertions::assert_impl_all;
-use wsweave::{Accept, Acceptor, Client, Refusal, Socket};
+use wsweave::{Accept, Acceptor, Client, Proxy, Refusal, Socket};
 
 use crate::script::Script;
 
 assert_impl_all!(Client: Clone, Debug, Send, Sync, Unpin);
+assert_impl_all!(Proxy: Clone, Debug, Send, Sync, Unpin);
 assert_impl_all!(Acceptor: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(Accept: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(Refusal: Clone, Debug, Send, Sync, Unpin);
@@ -44,7 +45,10 @@ mod tcp {
     #[test]
     fn connecting_and_listening_may_run_on_any_thread() {
         is_send(connect("ws://a.example"));
-        is_send(Client::new("ws://a.example").unwrap().connect());
+        let client = Client::new("ws://a.example").unwrap();
+        is_send(client.connect());
+        is_send(client.connect_to("a.example", 80));
+        assert!(size_of_val(&client.connect()) < 2048);
         is_send(listen("127.0.0.1:0"));
     }
 }
