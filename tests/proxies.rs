@@ -363,7 +363,7 @@ fn what_is_no_proxy_is_an_error_when_built() {
         ("http://proxy\n", "not valid"),
         ("socks5://", "no host"),
         ("socks5:proxy", "no host"),
-        ("socks5://user@", "no host"),
+        ("socks5://user@", "host"),
         ("http://proxy:0", "port 0"),
         ("http://proxy:99999", "port"),
         ("http://proxy/path", "ends with"),

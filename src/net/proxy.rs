@@ -108,18 +108,10 @@ impl Proxy {
                 } else {
                     TargetAddr::Ip(dialer.look_up(host, port).await?.swap_remove(0))
                 };
-                let socket = Compat::new(self.dial(dialer).await?);
-                let connected = match login {
-                    Some((user, password)) => {
-                        Socks5Stream::connect_with_password_and_socket(
-                            socket, target, user, password,
-                        )
-                        .await
-                    }
-                    None => Socks5Stream::connect_with_socket(socket, target).await,
-                };
-                let stream = connected.map_err(|error| self.failed(&server, error))?;
-                Ok(stream.into_inner().into_inner())
+                let socket = self.dial(dialer).await?;
+                socks(socket, target, login.as_ref())
+                    .await
+                    .map_err(|error| self.failed(&server, error))
             }
         }
     }
@@ -187,6 +179,21 @@ impl Proxy {
     fn name(&self) -> String {
         authority(&self.host, self.port)
     }
+}
+
+async fn socks(
+    socket: Socket,
+    target: TargetAddr<'_>,
+    login: Option<&(String, String)>,
+) -> Result<Socket, SocksError> {
+    let socket = Compat::new(socket);
+    let stream = match login {
+        Some((user, password)) => {
+            Socks5Stream::connect_with_password_and_socket(socket, target, user, password).await?
+        }
+        None => Socks5Stream::connect_with_socket(socket, target).await?,
+    };
+    Ok(stream.into_inner().into_inner())
 }
 
 impl fmt::Debug for Proxy {
