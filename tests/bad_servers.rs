@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wsweave::{Client, Config, Error, ErrorKind, Proxy};
+use wsweave::{Client, Config, ErrorKind, Proxy};
 
 use crate::support::{read_head, serve_one, switching, wait_for_end, within};
 
@@ -92,19 +92,17 @@ fn meet((name, answer, then, kind, text): Case, client: impl FnOnce(SocketAddr) 
             wait_for_end(&mut stream);
         }
     });
-    check(name, &fail(&client(addr)), kind, text);
+    check(name, &client(addr), kind, text);
     peer.join().unwrap();
 }
 
-fn fail(client: &Client) -> Error {
+fn check(name: &str, client: &Client, kind: ErrorKind, text: &str) {
+    // Only what shall take too long may do so on a busy machine.
+    let limit = if kind == ErrorKind::Timeout { 300 } else { 30_000 };
+    let config = Config::default().connect_timeout(Duration::from_millis(limit));
     let started = Instant::now();
-    let config = Config::default().connect_timeout(Duration::from_millis(300));
     let error = within(client.clone().config(config).connect()).unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(10), "{error}");
-    error
-}
-
-fn check(name: &str, error: &Error, kind: ErrorKind, text: &str) {
+    assert!(started.elapsed() < Duration::from_secs(10), "{name}: {error}");
     assert_eq!(error.kind(), kind, "{name}: {error}");
     assert!(error.to_string().contains(text), "{name}: {error}");
 }
@@ -141,9 +139,9 @@ fn bad_peers_are_one_error_in_time_and_leave_no_descriptor_behind() {
         meet(*case, by);
         settled(case.0);
     }
-    check("a dead port", &fail(&at(dead_port())), ErrorKind::Io, "cannot connect to 127.0.0.1");
-    check("a dead proxy", &fail(&by(dead_port())), ErrorKind::Io, "the proxy cannot be reached");
+    check("a dead port", &at(dead_port()), ErrorKind::Io, "cannot connect to 127.0.0.1");
+    check("a dead proxy", &by(dead_port()), ErrorKind::Io, "the proxy cannot be reached");
     let nobody = Client::new(&format!("ws://{}.example/", "a".repeat(64))).unwrap();
-    check("a name of nobody", &fail(&nobody), ErrorKind::Io, "cannot connect to aaa");
+    check("a name of nobody", &nobody, ErrorKind::Io, "cannot connect to aaa");
     settled("dead ports");
 }

@@ -158,7 +158,7 @@ fn all_redirects_together_have_one_timeout() {
         thread::sleep(Duration::from_millis(20));
         redirect(302, "/start")
     });
-    let config = Config::default().connect_timeout(Duration::from_millis(200));
+    let config = Config::default().connect_timeout(Duration::from_millis(500));
     let client = client(addr).config(config).follow_redirects(1000);
     assert_eq!(within(client.connect()).unwrap_err().kind(), ErrorKind::Timeout);
     assert!(asked.try_iter().count() > 1);

@@ -38,8 +38,9 @@ pub(crate) fn answering(
     let (requests, asked) = channel();
     let addr = serve(move |mut stream| {
         let request = read_head(&mut stream);
-        stream.write_all(answer(&request).as_bytes()).unwrap();
+        let answer = answer(&request);
         let _ = requests.send(request);
+        stream.write_all(answer.as_bytes()).unwrap();
         wait_for_end(&mut stream);
     });
     (addr, asked)
