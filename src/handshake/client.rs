@@ -20,7 +20,7 @@ use http::{
 use super::{
     body,
     fields::{has, list, only, sole},
-    head::{Head, TOO_MANY_FIELDS},
+    head::{Head, Sender, TOO_MANY_FIELDS},
     opening::Opening,
 };
 use crate::{
@@ -37,12 +37,13 @@ pub(crate) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     config: &Config,
 ) -> Result<Answer, Error> {
     let offered = list(request.headers(), SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
+    let server = Sender::Server { encrypted: request.uri().scheme_str() == Some("wss") };
     let (request, key) = generate_request(request).map_err(|error| {
         Error::with_source(ErrorKind::InvalidInput, "the request cannot be sent", error)
     })?;
     io.write_all(&request).await?;
     io.flush().await?;
-    let (head, response) = read_answer(io, config).await?;
+    let (head, response) = read_answer(io, server, config).await?;
     Ok(Answer { head, response, key, offered })
 }
 
@@ -99,9 +100,10 @@ impl Answer {
 /// Reads the final answer; those before it are for information only (RFC 9110, section 15.2).
 pub(super) async fn read_answer<S: AsyncRead + Unpin>(
     io: &mut S,
+    server: Sender,
     config: &Config,
 ) -> Result<(Head, Response<()>), Error> {
-    let mut head = Head::read(io, config).await?;
+    let mut head = Head::read(io, server, config).await?;
     loop {
         let response = parse(&mut head.bytes)?;
         let status = response.status();

@@ -26,11 +26,11 @@ use http::{
 use super::{
     answer::{Accept, Refusal, encode},
     fields::{has, only},
-    head::{Head, TOO_MANY_FIELDS, read_some},
+    head::{Head, Sender, TOO_MANY_FIELDS, read_some},
     opening::Opening,
 };
 use crate::{
-    config::{Config, Role},
+    config::{Clock, Config, Role},
     connection::Connection,
     error::{Error, ErrorKind},
     timeout::{briefly, within},
@@ -49,8 +49,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
                 .with_opening(opening))
         }
         Some(Ok(Outcome::Refused(error))) => {
-            // What fails now cannot be told to anyone: the answer is sent.
-            let _ = briefly(&config.clock, DRAIN_TIME, drain(&mut io)).await;
+            drain(&mut io, &config.clock).await;
             Err(error)
         }
         Some(Err(error)) => Err(error),
@@ -72,9 +71,10 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     config: &Config,
     decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
 ) -> Result<Outcome, Error> {
-    let answer = match Head::read(io, config).await {
+    let answer = match Head::read(io, Sender::Client, config).await {
         Ok(head) => answer(head, decide),
         Err(error) if error.kind() == ErrorKind::LimitExceeded => Err(too_large(error.to_string())),
+        Err(error) if error.kind() == ErrorKind::Handshake => Err(bad_request(error.to_string())),
         Err(error) => return Err(error),
     };
     let (bytes, outcome) = match answer {
@@ -99,7 +99,12 @@ fn refuse(refusal: &Refusal) -> Result<(Vec<u8>, Outcome), Error> {
 
 /// Ends a refused connection so that its answer arrives: to close a socket that still has bytes to
 /// read is a reset, which would take the answer from the peer.
-async fn drain<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> io::Result<()> {
+pub(crate) async fn drain<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S, clock: &Clock) {
+    // What fails now cannot be told to anyone: the answer is sent.
+    let _ = briefly(clock, DRAIN_TIME, read_away(io)).await;
+}
+
+async fn read_away<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> io::Result<()> {
     io.close().await?;
     let mut chunk = [0; 1024];
     let mut left = DRAIN_SIZE;

@@ -10,7 +10,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::AsyncWriteExt;
 use http::{HeaderValue, StatusCode};
 
-use super::{body, client::read_answer};
+use super::{body, client::read_answer, head::Sender};
 use crate::{config::Config, error::Error};
 
 /// Asks the proxy at the other end of `io` for a tunnel to `authority`, a host and a port. What comes
@@ -36,7 +36,7 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     io.write_all(&request).await?;
     io.flush().await?;
 
-    let (_, response) = read_answer(&mut ByteByByte(io), config).await?;
+    let (_, response) = read_answer(&mut ByteByByte(io), Sender::Proxy, config).await?;
     if response.status().is_success() {
         return Ok(());
     }

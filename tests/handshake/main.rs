@@ -5,6 +5,7 @@
 
 mod answers;
 mod client;
+mod confused;
 mod requests;
 #[path = "../support/rt.rs"]
 #[allow(dead_code, reason = "the tests share it, and these use a part of it")]
