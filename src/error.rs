@@ -59,6 +59,8 @@ pub enum ErrorKind {
     Timeout,
     /// The opening handshake failed.
     Handshake,
+    /// TLS failed: a certificate is not accepted, or the peer does not speak TLS.
+    Tls,
     /// The server answered the opening handshake with another status than 101, or a proxy refused the
     /// way to it; see [`Error::response`].
     Refused,
@@ -153,7 +155,11 @@ impl Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        Self::with_source(ErrorKind::Io, "the transport failed", error)
+        match error.get_ref().and_then(|own| own.downcast_ref::<Self>()) {
+            // Our own transport has said all there is to say.
+            Some(own) if own.kind() == ErrorKind::Tls => own.clone(),
+            _ => Self::with_source(ErrorKind::Io, "the transport failed", error),
+        }
     }
 }
 
@@ -174,7 +180,7 @@ impl From<Error> for io::Error {
                 let source = error.0.source.as_ref().and_then(|e| e.downcast_ref::<Self>());
                 source.map_or(io::ErrorKind::Other, Self::kind)
             }
-            ErrorKind::Hook | ErrorKind::Handshake => io::ErrorKind::Other,
+            ErrorKind::Hook | ErrorKind::Handshake | ErrorKind::Tls => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

@@ -71,6 +71,9 @@
 //!   [`Client::connect_over`], [`Acceptor::accept`], [`Connection::from_raw`], the hooks;
 //!   [`Config::timer`] brings a clock of your own. `connect` and `listen` then give an error of kind
 //!   [`ErrorKind::Unsupported`].
+//! - `tls`, on by default: `wss://` and servers with TLS, by rustls, which is then re-exported. Without
+//!   it `wss://` is an error of that kind, too.
+//! - `env-proxy`, on by default: [`Client::connect`] asks the environment for a proxy.
 
 mod close;
 mod config;
@@ -86,8 +89,12 @@ mod socket;
 mod timeout;
 
 pub use bytes::Bytes;
+#[cfg(feature = "tls")]
+pub use futures_rustls::rustls;
 pub use http;
 
+#[cfg(feature = "tls")]
+pub use crate::net::{ClientTls, ServerTls};
 pub use crate::{
     close::{CloseCode, CloseFrame, Finish, Initiator},
     config::{Config, Role, Sleep, Timer},

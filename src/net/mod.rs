@@ -13,10 +13,15 @@ mod env_proxy;
 mod listener;
 mod proxy;
 mod redirect;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
 #[path = "without_tls.rs"]
 mod tls;
 mod url;
 
+#[cfg(feature = "tls")]
+pub use self::tls::{ClientTls, ServerTls};
 pub use self::{
     acceptor::Acceptor,
     client::Client,

@@ -198,6 +198,17 @@ fn both_sides_of_a_wrapped_stream_end_at_once() {
     });
 }
 
+#[cfg(not(feature = "tls"))]
+#[test]
+fn the_feature_that_is_missing_is_named() {
+    within(async {
+        let listener = listen("127.0.0.1:0").await.unwrap();
+        let error = connect(&format!("wss://{}/", listener.local_addr())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("feature `tls`"), "{error}");
+    });
+}
+
 #[test]
 fn an_address_that_is_taken_is_an_error() {
     within(async {
