@@ -16,6 +16,7 @@ use rustls_platform_verifier::Verifier;
 use super::{ALPN, any_certificate::AnyCertificate, explain, pem, provider, stream::Stream};
 use crate::{
     error::{Error, ErrorKind},
+    net::Client,
     socket::Socket,
 };
 
@@ -179,6 +180,22 @@ impl ClientTls {
             config.client_auth_cert_resolver = Arc::clone(identity) as _;
         }
         Ok(config)
+    }
+}
+
+impl Client {
+    /// Sets whom to trust at `wss://`, and as whom to be known there; without it that is
+    /// [`ClientTls::new`]. At `ws://` it has no effect.
+    ///
+    /// ```
+    /// use wsweave::{Client, ClientTls};
+    /// let tls = ClientTls::new().danger_accept_invalid_certs();
+    /// let client = Client::new("wss://127.0.0.1:8443/")?.tls(tls);
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = tls;
+        self
     }
 }
 

@@ -11,7 +11,7 @@ use futures_rustls::{
 };
 
 use super::{ALPN, explain, pem, provider, stream::Stream};
-use crate::{config::Clock, error::Error, handshake::server::drain, socket::Socket};
+use crate::{config::Clock, error::Error, handshake::server::drain, net::Server, socket::Socket};
 
 /// How a server encrypts: with a certificate and its key, or as a whole rustls configuration says.
 ///
@@ -66,6 +66,23 @@ impl ServerTls {
                 Err(explain::client_failed(error))
             }
         }
+    }
+}
+
+impl Server {
+    /// Serves `wss://` in the place of `ws://`, on every address.
+    ///
+    /// ```no_run
+    /// use wsweave::{Server, ServerTls};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let tls = ServerTls::from_pem_files("fullchain.pem", "privkey.pem")?;
+    /// let server = Server::new().tls(tls).bind("0.0.0.0:443").await?;
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 }
 
