@@ -153,12 +153,12 @@ impl Error {
     }
 }
 
+/// An error of this crate that a transport passed on is had back.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        match error.get_ref().and_then(|own| own.downcast_ref::<Self>()) {
-            // Our own transport has said all there is to say.
-            Some(own) if own.kind() == ErrorKind::Tls => own.clone(),
-            _ => Self::with_source(ErrorKind::Io, "the transport failed", error),
+        match error.downcast::<Self>() {
+            Ok(error) => error,
+            Err(error) => Self::with_source(ErrorKind::Io, "the transport failed", error),
         }
     }
 }

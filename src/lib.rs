@@ -75,6 +75,7 @@
 //!   it `wss://` is an error of that kind, too.
 //! - `env-proxy`, on by default: [`Client::connect`] asks the environment for a proxy.
 
+pub mod adopt;
 mod close;
 mod config;
 mod connection;
@@ -96,6 +97,7 @@ pub use http;
 #[cfg(feature = "tls")]
 pub use crate::net::{ClientTls, ServerTls};
 pub use crate::{
+    adopt::adopt,
     close::{CloseCode, CloseFrame, Finish, Initiator},
     config::{Config, Role, Sleep, Timer},
     connection::{Connection, Handle, Peer, Pipe, TrySendError},

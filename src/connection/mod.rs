@@ -36,6 +36,7 @@ pub use self::{
 use crate::{
     config::{Config, Role},
     handshake::Opening,
+    protocol::Outgoing,
     rt,
     socket::Socket,
 };
@@ -137,6 +138,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn from_parts(io: S, read: &[u8], role: Role, config: Arc<Config>) -> Self {
         let driver = Driver::new(io, role, config, read);
         Self { driver: Some(driver), parting: Some(Parting::attempt()), terminated: false }
+    }
+
+    /// Does without masks: the transport is none that frames go over.
+    pub(crate) fn without_masks(mut self) -> Self {
+        self.driver_mut().core.outgoing = Outgoing::new(Role::Server);
+        self
     }
 
     /// Lets the runtime finish, in the background, what dropping the connection leaves to do: writing
