@@ -175,6 +175,19 @@ impl Refusal {
         &self.response
     }
 
+    /// Turns the refusal into its answer, for a framework that sends it.
+    ///
+    /// ```
+    /// use wsweave::{Bytes, Refusal, http::{Response, StatusCode}};
+    /// let refusal = Refusal::new(StatusCode::FORBIDDEN, "members only");
+    /// let response: Response<Bytes> = refusal.into_response();
+    /// assert_eq!(response.body(), "members only\n");
+    /// ```
+    #[must_use]
+    pub fn into_response(self) -> Response<Bytes> {
+        *self.response
+    }
+
     pub(super) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.response.headers_mut().insert(name, HeaderValue::from_static(value));
         self
