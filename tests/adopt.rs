@@ -14,7 +14,7 @@ use wsweave::{
     adopt::Adopted,
 };
 
-use crate::support::{BOTH, Frame, ManualClock, Rig, Script, Task, Wire, quiet};
+use crate::support::{BOTH, Frame, ManualClock, Rig, Script, Task, Wire, quiet, within};
 
 type Inner = WebSocketStream<Script>;
 type Adoption = Rig<Connection<Adopted<Inner>>>;
@@ -363,10 +363,10 @@ fn a_drop_writes_what_was_queued_and_close_1001() {
 }
 
 #[test]
-#[cfg(feature = "async-std")]
+#[cfg(feature = "runtime")]
 fn lingering_finishes_what_was_queued_and_waits_for_the_peer() {
     for role in BOTH {
-        let mut rig = adopted(role).weave(Connection::linger_on_drop);
+        let mut rig = adopted(role).weave(|conn| within(async { conn.linger_on_drop() }));
         rig.wire.block_writes();
         rig.feed(vec![7; 300_000]);
         rig.feed("last");
