@@ -1,7 +1,7 @@
 //! Servers and proxies that misbehave: one error of the right kind, in time, whose text helps, and no
 //! descriptor left behind. It is one test, so that nothing else opens any.
 
-#![cfg(all(target_os = "linux", feature = "async-std"))]
+#![cfg(all(target_os = "linux", feature = "runtime"))]
 #![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
 
 mod support;

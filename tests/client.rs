@@ -1,6 +1,6 @@
 //! What a client can be told, and what becomes of servers that misbehave.
 
-#![cfg(feature = "async-std")]
+#![cfg(feature = "runtime")]
 #![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
 
 mod support;

@@ -1,6 +1,6 @@
 //! Hosts of several addresses, over loopback.
 
-#![cfg(feature = "async-std")]
+#![cfg(feature = "runtime")]
 #![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
 
 mod support;

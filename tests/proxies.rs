@@ -1,21 +1,19 @@
 //! Proxies: HTTP CONNECT and SOCKS5, played by hand.
 
-#![cfg(feature = "async-std")]
+#![cfg(feature = "runtime")]
 #![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
 
 mod support;
 
 use std::{
-    env,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::Command,
     thread::JoinHandle,
     time::Duration,
 };
 
 use futures::StreamExt;
-use wsweave::{Client, Config, Connection, ConnectionExt, Error, ErrorKind, Proxy, connect};
+use wsweave::{Client, Config, Connection, ConnectionExt, Error, ErrorKind, Proxy};
 
 use crate::support::{answering, header, read_head, serve_one, switching, wait_for_end, within};
 
@@ -389,59 +387,4 @@ fn a_proxys_password_does_not_show() {
         let shown = format!("{proxy:?} {client:?}");
         assert!(!shown.contains("hush") && !shown.contains("dXNlcjpodXNo"), "{shown}");
     }
-}
-
-/// Runs the test of that name in a process of its own.
-fn run_in_environment(test: &str, environment: &[(&str, &str)]) {
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored"])
-        .env_clear()
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(printed.contains(" 1 passed"), "{printed}");
-}
-
-#[cfg(feature = "env-proxy")]
-#[test]
-fn the_environments_proxy_is_used_unless_it_is_switched_off() {
-    let (addr, proxy) = tunnelling(OK);
-    let url = format!("http://{addr}");
-    run_in_environment("child_is_led_to_nobody", &[("ws_proxy", &url), ("no_proxy", "a.example")]);
-    assert!(proxy.join().unwrap()[0].starts_with("CONNECT nobody.invalid:80 "));
-}
-
-#[cfg(feature = "env-proxy")]
-#[test]
-fn the_environments_proxy_is_not_for_this_machine() {
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    run_in_environment("child_finds_this_machine", &[("all_proxy", &format!("http://{dead}"))]);
-}
-
-#[cfg(feature = "env-proxy")]
-#[test]
-#[ignore = "runs in an environment of its own"]
-fn child_is_led_to_nobody() {
-    let _conn = within(connect("ws://nobody.invalid/")).unwrap();
-}
-
-#[cfg(feature = "env-proxy")]
-#[test]
-#[ignore = "runs in an environment of its own"]
-fn child_finds_this_machine() {
-    let (addr, _) = answering(switching);
-    let url = format!("ws://localhost:{}/", addr.port());
-    let _conn = within(connect(&url)).unwrap();
-    let client = Client::new("ws://a.example/").unwrap();
-    let _conn = within(client.connect_to("127.0.0.1", addr.port())).unwrap();
-
-    let error = within(connect("ws://10.0.0.1/")).unwrap_err();
-    assert!(error.to_string().starts_with("the proxy cannot be reached"), "{error}");
-    let config = Config::default().connect_timeout(Duration::from_millis(50));
-    // A label has 63 bytes at most (RFC 1035), so that no resolver is asked.
-    let nobody = format!("ws://{}.example/", "a".repeat(64));
-    let direct = Client::new(&nobody).unwrap().config(config).no_proxy();
-    let error = within(direct.connect()).unwrap_err();
-    assert!(!error.to_string().contains("proxy"), "{error}");
 }
