@@ -3,19 +3,19 @@
 //! `for_each` and `pipe` are the same program in the other two styles; only `shout` differs.
 
 use futures::{SinkExt, StreamExt, future::try_join};
-use wsweave::{Connection, ConnectionExt, Error, Listener};
+use wsweave::{Connection, ConnectionExt, Error, Server};
 
 #[async_std::main]
 async fn main() -> Result<(), Error> {
-    let listener = wsweave::listen("127.0.0.1:0").await?;
-    let url = format!("ws://{}", listener.local_addr());
-    try_join(serve(listener), call(&url)).await?;
+    let server = wsweave::listen("127.0.0.1:0").await?;
+    let url = format!("ws://{}", server.local_addr());
+    try_join(serve(server), call(&url)).await?;
     Ok(())
 }
 
 /// Accepts one connection and shouts on it.
-async fn serve(mut listener: Listener) -> Result<(), Error> {
-    match listener.next().await {
+async fn serve(mut server: Server) -> Result<(), Error> {
+    match server.next().await {
         Some(conn) => shout(conn).await,
         None => Ok(()),
     }

@@ -3,15 +3,15 @@
 
 use async_std::task;
 use futures::{SinkExt, StreamExt, TryStreamExt, future::try_join, stream};
-use wsweave::{CloseCode, ConnectionExt, Error, Finish, Listener, Message};
+use wsweave::{CloseCode, ConnectionExt, Error, Finish, Message, Server};
 
 const WORDS: [&str; 3] = ["ping", "pong", "grüezi"];
 
 #[async_std::main]
 async fn main() -> Result<(), Error> {
-    let listener = wsweave::listen("127.0.0.1:0").await?;
-    let url = format!("ws://{}", listener.local_addr());
-    task::spawn(serve(listener));
+    let server = wsweave::listen("127.0.0.1:0").await?;
+    let url = format!("ws://{}", server.local_addr());
+    task::spawn(serve(server));
 
     println!("1. async for-each, to {url}");
     for_each(&url).await?;
@@ -22,12 +22,8 @@ async fn main() -> Result<(), Error> {
 }
 
 /// Sends every message back, on any number of connections.
-async fn serve(listener: Listener) {
-    listener
-        .for_each_concurrent(None, |conn| async {
-            conn.on_each(|peer, message| peer.send(message.clone())).run().await;
-        })
-        .await;
+async fn serve(server: Server) {
+    server.serve(|conn| conn.on_each(|peer, message| peer.send(message.clone())).run()).await;
 }
 
 /// Sends a word, waits for its echo, and so on; then closes.

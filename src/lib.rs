@@ -81,7 +81,7 @@ mod config;
 mod connection;
 mod error;
 mod ext;
-mod handshake;
+pub mod handshake;
 mod message;
 mod net;
 mod protocol;
@@ -107,9 +107,10 @@ pub use crate::{
         OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Registration, Results,
         Run, WithCallbacks,
     },
-    handshake::{Accept, Refusal},
+    handshake::answer::{Accept, Refusal},
     message::{Message, Text},
-    net::{Acceptor, Client, Listener, Proxy, connect, listen},
+    net::{Acceptor, Client, Origins, Proxy, Server, ServerHandle, Shutdown, connect, listen},
+    rt::Listening,
     socket::Socket,
 };
 

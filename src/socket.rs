@@ -9,6 +9,8 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::net::Permit;
+
 /// Any transport that can be sent to another thread: what `connect` and `listen` give, so that users
 /// write plain `Connection`.
 ///
@@ -21,7 +23,11 @@ use futures_io::{AsyncRead, AsyncWrite};
 /// let socket = Socket::new(Cursor::new(Vec::new()));
 /// let conn: Connection = Connection::from_raw(socket, Role::Server, Config::default());
 /// ```
-pub struct Socket(Box<dyn Transport>);
+pub struct Socket {
+    io: Box<dyn Transport>,
+    /// Given back when the transport is gone, and not before: fields are dropped in their order.
+    pub(crate) permit: Option<Permit>,
+}
 
 trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -33,7 +39,7 @@ impl Socket {
     /// Its `poll_close` has to end the sending side, as `shutdown` does for TCP: the closing handshake
     /// relies on it (RFC 6455, section 7.1.1).
     pub fn new(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self(Box::new(io))
+        Self { io: Box::new(io), permit: None }
     }
 }
 
@@ -43,7 +49,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_read(cx, buffer)
+        Pin::new(&mut *self.io).poll_read(cx, buffer)
     }
 
     fn poll_read_vectored(
@@ -51,7 +57,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_read_vectored(cx, buffers)
+        Pin::new(&mut *self.io).poll_read_vectored(cx, buffers)
     }
 }
 
@@ -61,7 +67,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_write(cx, data)
+        Pin::new(&mut *self.io).poll_write(cx, data)
     }
 
     fn poll_write_vectored(
@@ -69,15 +75,15 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_write_vectored(cx, slices)
+        Pin::new(&mut *self.io).poll_write_vectored(cx, slices)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0).poll_flush(cx)
+        Pin::new(&mut *self.io).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0).poll_close(cx)
+        Pin::new(&mut *self.io).poll_close(cx)
     }
 }
 

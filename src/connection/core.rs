@@ -1,6 +1,6 @@
 //! [`Core`]: the connection without its transport: what hooks can reach.
 
-use std::{collections::VecDeque, mem, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc, task::Waker};
 
 use bytes::Bytes;
 
@@ -178,8 +178,24 @@ impl Core {
         self.accepts()
     }
 
-    pub(super) fn outbox(&self) -> Option<&Arc<Outbox>> {
-        self.outbox.as_ref()
+    /// Has `waker` woken when a handle asks for something, and does what cannot wait of that.
+    pub(super) fn listen_to_handles(&mut self, waker: &Waker) {
+        if let Some(outbox) = &self.outbox {
+            outbox.register(waker);
+        }
+        self.heed_abort();
+    }
+
+    /// Ends the connection if a handle has asked for that.
+    pub(super) fn heed_abort(&mut self) {
+        if self.is_aborted() && self.closing.finish().is_none() {
+            self.abort();
+        }
+    }
+
+    /// Whether a handle has asked for the end.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.is_aborted())
     }
 
     /// The outbox for a new handle, made on first use.

@@ -61,7 +61,10 @@ impl<S> Driver<S> {
     fn wants_draining(&self) -> bool {
         let finish = self.core.closing().finish();
         let failed = finish.is_some_and(|finish| !finish.clean && finish.sent.is_some());
-        failed && self.wire.input_is_open() && !self.wire.output_is_open()
+        failed
+            && !self.core.is_aborted()
+            && self.wire.input_is_open()
+            && !self.wire.output_is_open()
     }
 }
 
@@ -94,6 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Some(error) => Some(Err(error)),
             None => (driver.core.outgoing.len() < driver.core.outbox_size()).then_some(Ok(())),
         };
+        self.core.heed_abort();
         if self.turn.is_full(self.core.outgoing.len()) {
             self.try_write(cx);
         }
@@ -138,6 +142,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         ready!(self.poll_end(Half::Sink, cx));
         while self.wants_draining() {
             if self.turn.is_over() || self.poll_read(cx) != Reading::Open {
+                self.core.listen_to_handles(cx.waker());
+                if self.core.is_aborted() {
+                    break;
+                }
                 let situation = Situation { closing: true, write_blocked: false, listening: false };
                 if self.timers.poll(cx, &self.core.config, situation).is_ready() {
                     break;
@@ -256,6 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Self, &mut Context<'_>) -> T,
     ) -> T {
+        self.core.heed_abort();
         match self.core.wakers.for_transport(half, cx.waker()) {
             None => poll(self, cx),
             Some(shared) => poll(self, &mut Context::from_waker(&shared)),

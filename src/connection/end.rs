@@ -22,6 +22,7 @@ impl Core {
 
     /// Begins the closing handshake, behind what was queued; later calls change nothing.
     pub(super) fn begin_close(&mut self, close: CloseFrame) {
+        self.heed_abort();
         self.queue_last();
         let due = self.change(|closing| closing.begin(close));
         self.queue_close(due);
@@ -72,6 +73,7 @@ impl Core {
 
     /// Settles how the connection ended for the case that nobody drives it any more.
     pub(super) fn give_up(&mut self) -> Finish {
+        self.heed_abort();
         if let Some(finish) = self.ending() {
             return finish.clone();
         }

@@ -198,8 +198,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Closed`] if this handle was retired. [`ErrorKind::InvalidInput`] for a code that must not be on the wire. The reason is cut to 123
-    /// bytes at a character's boundary.
+    /// [`ErrorKind::Closed`] if this handle was retired. [`ErrorKind::InvalidInput`] for a code that
+    /// must not be on the wire. The reason is cut to 123 bytes at a character's boundary.
     ///
     /// ```
     /// # use wsweave::{Connection, ConnectionExt};
@@ -218,6 +218,28 @@ impl Handle {
             entry.put(Item::Close(close));
         }
         Ok(())
+    }
+
+    /// Ends the connection without a word to the peer, when it is polled next, or dropped.
+    ///
+    /// What waits to be sent is lost. It works in the middle of the closing handshake, too, also when
+    /// that is done in the background after a drop, and with a handle that was retired. A second abort
+    /// changes nothing, nor does one after the end.
+    ///
+    /// ```
+    /// # use futures::StreamExt;
+    /// # use wsweave::{CloseCode, Connection, ConnectionExt};
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let handle = conn.handle();
+    /// handle.abort();
+    /// assert!(!handle.is_open());
+    /// assert_eq!(conn.next().await, None);
+    /// assert_eq!(conn.finish().unwrap().code, CloseCode::ABNORMAL);
+    /// # });
+    /// ```
+    pub fn abort(&self) {
+        self.outbox.abort();
     }
 
     /// Waits for the end of the connection and says how it ended.

@@ -36,6 +36,7 @@ pub use self::{
 use crate::{
     config::{Config, Role},
     handshake::Opening,
+    net::Permit,
     protocol::Outgoing,
     rt,
     socket::Socket,
@@ -195,6 +196,22 @@ impl Connection<Pipe> {
     pub fn pair_with(client: Config, server: Config) -> (Self, Self) {
         let (near, far) = Pipe::pair();
         (Self::from_raw(near, Role::Client, client), Self::from_raw(far, Role::Server, server))
+    }
+}
+
+impl Connection {
+    /// At a server: the client's address, and the right to be one of its connections.
+    pub(crate) fn admitted(
+        mut self,
+        peer_addr: Option<SocketAddr>,
+        permit: Option<Permit>,
+    ) -> Self {
+        let driver = self.driver_mut();
+        driver.wire.io.permit = permit;
+        if let Some(opening) = &mut driver.core.opening {
+            opening.peer_addr = peer_addr;
+        }
+        self
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Waker,
 };
 
@@ -21,6 +24,9 @@ use crate::{
 pub(super) struct Outbox {
     state: Mutex<State>,
     limit: usize,
+    /// Whether items wait: a connection that has nothing to take does not lock.
+    filled: AtomicBool,
+    aborted: AtomicBool,
     /// Whoever drives the connection.
     driver: AtomicWaker,
     room: Event,
@@ -43,7 +49,8 @@ enum Phase {
     Open,
     /// Nothing is accepted any more.
     Closing,
-    Ended(Finish),
+    /// Boxed, so that an idle connection's outbox is small.
+    Ended(Box<Finish>),
 }
 
 /// What a handle asks for.
@@ -79,6 +86,7 @@ impl Entry<'_> {
         state.items.push_back(item);
         state.put += 1;
         let position = state.put;
+        outbox.filled.store(true, Ordering::Release);
         drop(state);
         outbox.driver.wake();
         if closing {
@@ -94,6 +102,8 @@ impl Outbox {
         Self {
             state: Mutex::new(State { phase, items, size: 0, put: 0, written: 0 }),
             limit,
+            filled: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
             driver: AtomicWaker::new(),
             room: Event::new(),
             written: Event::new(),
@@ -136,7 +146,7 @@ impl Outbox {
 
     pub(super) fn finish(&self) -> Option<Finish> {
         match &self.lock().phase {
-            Phase::Ended(finish) => Some(finish.clone()),
+            Phase::Ended(finish) => Some(Finish::clone(finish)),
             Phase::Open | Phase::Closing => None,
         }
     }
@@ -153,9 +163,25 @@ impl Outbox {
         self.ended.listen()
     }
 
+    /// Asks for the end of the connection, whatever waits.
+    pub(super) fn abort(&self) {
+        self.aborted.store(true, Ordering::Release);
+        self.seal();
+        self.driver.wake();
+    }
+
+    /// The connection's side: whether that was asked for.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Acquire)
+    }
+
     /// The connection's side: takes all there is, with the position of the last one.
     pub(super) fn take(&self) -> Option<(VecDeque<Item>, u64)> {
+        if !self.filled.load(Ordering::Acquire) {
+            return None;
+        }
         let mut state = self.lock();
+        self.filled.store(false, Ordering::Relaxed);
         if state.items.is_empty() {
             return None;
         }
@@ -167,7 +193,7 @@ impl Outbox {
         Some(taken)
     }
 
-    /// The connection's side: has `waker` woken when an item is put in.
+    /// The connection's side: has `waker` woken when an item is put in, and by `abort`.
     pub(super) fn register(&self, waker: &Waker) {
         self.driver.register(waker);
     }
@@ -178,7 +204,7 @@ impl Outbox {
         self.written.notify(usize::MAX);
     }
 
-    /// The connection's side: nothing is accepted any more, and what waits stays.
+    /// Nothing is accepted any more, and what waits stays.
     pub(super) fn seal(&self) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open) {
@@ -194,7 +220,7 @@ impl Outbox {
         if matches!(state.phase, Phase::Ended(_)) {
             return;
         }
-        state.phase = Phase::Ended(finish);
+        state.phase = Phase::Ended(Box::new(finish));
         let items = mem::take(&mut state.items);
         drop(state);
         // After the lock: payloads may run their owner's code when dropped.

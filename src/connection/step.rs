@@ -162,9 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Writes all that is queued, and what handles have asked for.
     fn poll_write_with_outbox(&mut self, half: Half, cx: &mut Context<'_>) -> Writing {
-        if let Some(outbox) = self.core.outbox() {
-            outbox.register(cx.waker());
-        }
+        self.core.listen_to_handles(cx.waker());
         loop {
             let room = self.core.outgoing.len() < WRITE_MARK.min(self.core.outbox_size());
             let took = room && self.core.take_from_outbox(Origin::Handle);

@@ -1,6 +1,6 @@
 //! What a server's callback decides about a request: [`Accept`] or [`Refusal`].
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use async_tungstenite::tungstenite::handshake::server::write_response;
 use bytes::Bytes;
@@ -13,7 +13,10 @@ use http::{
 };
 
 use super::fields::{is_reserved, list};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    config::Config,
+    error::{Error, ErrorKind},
+};
 
 /// Accepts a request for a connection: the extra headers of the answer and the subprotocol.
 ///
@@ -31,6 +34,15 @@ use crate::error::{Error, ErrorKind};
 pub struct Accept {
     headers: HeaderMap,
     subprotocol: Option<String>,
+    config: Option<Arc<Config>>,
+}
+
+/// What is left of an [`Accept`] when the answer is made.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) subprotocol: Option<Box<str>>,
+    /// The connection's own, if it has one.
+    pub(super) config: Option<Arc<Config>>,
 }
 
 impl Accept {
@@ -99,15 +111,35 @@ impl Accept {
         self
     }
 
-    /// Puts the decision into the answer with status 101, and returns the subprotocol.
+    /// Gives this connection a configuration of its own: limits and timeouts by path, say.
+    ///
+    /// Those of the opening handshake are the server's.
+    ///
+    /// ```
+    /// use wsweave::{Accept, Acceptor, Config};
+    ///
+    /// let acceptor = Acceptor::new().on_request(|request| match request.uri().path() {
+    ///     "/upload" => Ok(Accept::new().config(Config::default().max_message_size(64 << 20))),
+    ///     _ => Ok(Accept::new()),
+    /// });
+    /// ```
+    pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
+        self.config = Some(config.into());
+        self
+    }
+
+    /// Puts the decision into the answer with status 101.
     pub(super) fn apply(
         self,
         request: &Request<()>,
         response: &mut Response<()>,
-    ) -> Result<Option<Box<str>>, Refusal> {
+    ) -> Result<Accepted, Refusal> {
+        let config = self.config;
         let headers = response.headers_mut();
         headers.extend(self.headers);
-        let Some(name) = self.subprotocol else { return Ok(None) };
+        let Some(name) = self.subprotocol else {
+            return Ok(Accepted { subprotocol: None, config });
+        };
         let value = list(request.headers(), SEC_WEBSOCKET_PROTOCOL)
             .find(|offered| *offered == name)
             .and_then(|offered| HeaderValue::from_str(offered).ok())
@@ -115,7 +147,7 @@ impl Accept {
                 Error::invalid_input("the client did not offer the chosen subprotocol")
             })?;
         headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
-        Ok(Some(name.into()))
+        Ok(Accepted { subprotocol: Some(name.into()), config })
     }
 }
 
@@ -188,7 +220,7 @@ impl Refusal {
         *self.response
     }
 
-    pub(super) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+    pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.response.headers_mut().insert(name, HeaderValue::from_static(value));
         self
     }

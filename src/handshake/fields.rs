@@ -5,6 +5,7 @@ use std::str;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
+    uri::Authority,
 };
 
 /// The elements of a list over all lines of its field (RFC 9110, section 5.6.1).
@@ -26,16 +27,28 @@ pub(super) fn has(headers: &HeaderMap, name: HeaderName, element: &str) -> bool 
 }
 
 /// The value of a field that must stand exactly once: `None` if it is missing or repeated.
-pub(super) fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
+pub(crate) fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
     sole(headers.get_all(name).iter())
 }
 
 /// The one item of an iterator that has no other.
-pub(super) fn sole<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+pub(crate) fn sole<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     match (items.next(), items.next()) {
         (Some(item), None) => Some(item),
         _ => None,
     }
+}
+
+/// A host and perhaps a port, with no user in front.
+pub(crate) fn authority(text: &[u8]) -> Option<Authority> {
+    let authority = Authority::try_from(text).ok()?;
+    let port = authority.as_str().strip_prefix(authority.host())?;
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && (port.is_empty() || port.parse::<u16>().is_ok())
+    };
+    let is_valid = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    (is_valid && !authority.host().is_empty()).then_some(authority)
 }
 
 /// Tells whether this is a token (RFC 9110, section 5.6.2), as a subprotocol's name must be.

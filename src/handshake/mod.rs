@@ -1,16 +1,23 @@
-//! The opening handshake (RFC 6455, section 4), both roles, over any `AsyncRead + AsyncWrite`.
+//! The opening handshake (RFC 6455, section 4) without a transport, for frameworks that read requests
+//! and write answers themselves.
 //!
-//! HTTP is parsed and written by tungstenite's sans-I/O parts. Reading a whole head, the checks that
-//! tungstenite lacks, and refusing politely are ours.
+//! Without a framework, [`Client`](crate::Client), [`Acceptor`](crate::Acceptor) and
+//! [`Server`](crate::Server) do all of it.
 
-mod answer;
+// HTTP is parsed and written by tungstenite's sans-I/O parts. Reading a whole head, the checks that
+// tungstenite lacks, and refusing politely are ours.
+
+pub(crate) mod answer;
 mod body;
 pub(crate) mod client;
 mod fields;
 mod head;
 mod opening;
-pub(crate) mod server;
+pub mod server;
 pub(crate) mod tunnel;
 
-pub use self::answer::{Accept, Refusal};
-pub(crate) use self::{answer::field, fields::is_token, opening::Opening};
+pub(crate) use self::{
+    answer::{Accept, Refusal, field},
+    fields::{authority, is_token, only, sole},
+    opening::Opening,
+};

@@ -1,7 +1,8 @@
-//! The server's opening handshake.
+//! The server's opening handshake (RFC 6455, section 4.2).
 
 use std::{
     borrow::Cow,
+    future::Future,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -15,17 +16,16 @@ use async_tungstenite::tungstenite::{
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::AsyncWriteExt;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{
         ALLOW, CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
         SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
     },
-    uri::Authority,
 };
 
 use super::{
-    answer::{Accept, Refusal, encode},
-    fields::{has, only},
+    answer::{Accept, Accepted, Refusal, encode},
+    fields::{authority, has, only},
     head::{Head, Sender, TOO_MANY_FIELDS, read_some},
     opening::Opening,
 };
@@ -36,19 +36,33 @@ use crate::{
     timeout::{briefly, within},
 };
 
-/// Reads a request, answers it as `decide` says, and makes a connection if that was to accept.
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A connection, by a proper handshake.
+    Handshake,
+    /// Anything else that is had by a GET: it cannot be accepted, but answered.
+    Page,
+}
+
+/// Reads a request from `io`, which may take a while to be ready, answers it as `decide` says, and
+/// makes a connection if that was to accept.
 pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
-    mut io: S,
+    io: impl Future<Output = Result<S, Error>>,
     config: &Arc<Config>,
-    decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
+    decide: impl FnOnce(&mut Request<()>, Purpose) -> Result<Accept, Refusal>,
 ) -> Result<Connection<S>, Error> {
-    let work = negotiate(&mut io, config, decide);
+    let work = async {
+        let mut io = io.await?;
+        let outcome = negotiate(&mut io, config, decide).await?;
+        Ok((io, outcome))
+    };
     match within(&config.clock, config.handshake_timeout, work).await {
-        Some(Ok(Outcome::Accepted { opening, rest })) => {
-            Ok(Connection::from_parts(io, &rest, Role::Server, Arc::clone(config))
-                .with_opening(opening))
+        Some(Ok((io, Outcome::Accepted { opening, config: own, rest }))) => {
+            let config = own.unwrap_or_else(|| Arc::clone(config));
+            Ok(Connection::from_parts(io, &rest, Role::Server, config).with_opening(opening))
         }
-        Some(Ok(Outcome::Refused(error))) => {
+        Some(Ok((mut io, Outcome::Refused(error)))) => {
             drain(&mut io, &config.clock).await;
             Err(error)
         }
@@ -61,7 +75,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 enum Outcome {
-    Accepted { opening: Opening, rest: Vec<u8> },
+    Accepted { opening: Opening, config: Option<Arc<Config>>, rest: Vec<u8> },
     Refused(Error),
 }
 
@@ -69,7 +83,7 @@ enum Outcome {
 async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     io: &mut S,
     config: &Config,
-    decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
+    decide: impl FnOnce(&mut Request<()>, Purpose) -> Result<Accept, Refusal>,
 ) -> Result<Outcome, Error> {
     let answer = match Head::read(io, Sender::Client, config).await {
         Ok(head) => answer(head, decide),
@@ -120,22 +134,28 @@ async fn read_away<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> io::Result<
 /// The answer to a request as bytes, if it is to be accepted.
 fn answer(
     head: Head,
-    decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
+    decide: impl FnOnce(&mut Request<()>, Purpose) -> Result<Accept, Refusal>,
 ) -> Result<(Vec<u8>, Outcome), Refusal> {
     let mut request = parse(&head.bytes)?;
-    let mut response = respond(&request)?;
-    let subprotocol = decided(&mut request, decide)?.apply(&request, &mut response)?;
+    check_http(&request)?;
+    if !asks_for_websocket(&request) {
+        return decided(&mut request, Purpose::Page, decide).and(Err(no_page()));
+    }
+    let mut response = switch(&request)?;
+    let accept = decided(&mut request, Purpose::Handshake, decide)?;
+    let Accepted { subprotocol, config } = accept.apply(&request, &mut response)?;
     let opening = Opening::request(head.bytes, subprotocol);
-    Ok((encode(&response)?, Outcome::Accepted { opening, rest: head.rest }))
+    Ok((encode(&response)?, Outcome::Accepted { opening, config, rest: head.rest }))
 }
 
 /// Has the callback decide. Its panic must not end whoever runs the handshakes of others, too.
 fn decided(
     request: &mut Request<()>,
-    decide: impl FnOnce(&mut Request<()>) -> Result<Accept, Refusal>,
+    purpose: Purpose,
+    decide: impl FnOnce(&mut Request<()>, Purpose) -> Result<Accept, Refusal>,
 ) -> Result<Accept, Refusal> {
     // Nothing of ours is half done while it runs; what it does to its own state is its own business.
-    catch_unwind(AssertUnwindSafe(|| decide(&mut *request))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| decide(&mut *request, purpose))).unwrap_or_else(|_| {
         tracing::error!(path = request.uri().path(), "the callback panicked on a request");
         Err(Error::new(ErrorKind::Handshake, "the callback panicked").into())
     })
@@ -158,9 +178,51 @@ fn parse(head: &[u8]) -> Result<Request<()>, Refusal> {
     }
 }
 
-/// Checks a request by RFC 6455, section 4.2.1, and makes the answer that accepts it (4.2.2).
-fn respond<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
+/// Checks a request by the rules of a handshake (RFC 6455, section 4.2.1), and makes the answer that
+/// accepts it (section 4.2.2): status 101 with the three headers that it takes.
+///
+/// Send that, add a `Sec-WebSocket-Protocol` to it if you like, and hand the transport to
+/// [`Connection::from_raw`](crate::Connection::from_raw), or to
+/// [`from_partially_read`](crate::Connection::from_partially_read) if more than the head was read. Of
+/// the request's origin nothing is asked here: that is what
+/// [`Origins::check`](crate::Origins::check) is for.
+///
+/// # Errors
+///
+/// The answer that refuses it, with a line of text that names the broken rule: 405 for another method
+/// than GET; 426 for a missing `Upgrade: websocket` or another version than 13; else 400.
+///
+/// # Examples
+///
+/// ```
+/// use wsweave::{handshake::server::respond, http::Request};
+///
+/// let request = Request::get("/chat")
+///     .header("Host", "server.example.com")
+///     .header("Upgrade", "websocket")
+///     .header("Connection", "Upgrade")
+///     .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+///     .header("Sec-WebSocket-Version", "13")
+///     .body(())?;
+/// let response = respond(&request).unwrap();
+/// assert_eq!(response.status(), 101);
+/// assert_eq!(response.headers()["Sec-WebSocket-Accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+///
+/// let page = Request::get("/").header("Host", "server.example.com").body(())?;
+/// let refusal = respond(&page).unwrap_err();
+/// assert_eq!(refusal.response().status(), 426);
+/// # Ok::<_, wsweave::http::Error>(())
+/// ```
+pub fn respond<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
     check_http(request)?;
+    if !asks_for_websocket(request) {
+        return Err(no_page());
+    }
+    switch(request)
+}
+
+/// The answer that accepts a request, if that is a proper handshake.
+fn switch<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
     let key = check_websocket(request.headers())?;
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
         .expect("base64 is a header value");
@@ -174,15 +236,20 @@ fn respond<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
     Ok(response)
 }
 
-/// What HTTP asks of a request, as far as a handshake needs it and tungstenite has not looked: it takes
-/// none but GET and HTTP/1.1.
+/// What HTTP asks of a request, as far as a handshake needs it.
 fn check_http<B>(request: &Request<B>) -> Result<(), Refusal> {
+    if request.method() != Method::GET {
+        return Err(method_not_allowed());
+    }
+    if request.version() != Version::HTTP_11 {
+        return Err(bad_request("a WebSocket handshake needs HTTP/1.1"));
+    }
     let (headers, uri) = (request.headers(), request.uri());
     if !uri.path().starts_with('/') {
         return Err(bad_request("the request's target must be a path"));
     }
     let host = only(headers, HOST)
-        .and_then(host)
+        .and_then(|host| authority(host.as_bytes()))
         .ok_or_else(|| bad_request("the request must have exactly one valid Host"))?;
     // RFC 9112, section 3.2.2, has the target win; refused, no callback can look at the wrong one.
     if uri.authority().is_some_and(|target| *target != host) {
@@ -197,13 +264,12 @@ fn check_http<B>(request: &Request<B>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What RFC 6455 asks of a request; returns its key.
+fn asks_for_websocket<B>(request: &Request<B>) -> bool {
+    has(request.headers(), UPGRADE, "websocket")
+}
+
+/// What RFC 6455 asks of a request that asks for a WebSocket; returns its key.
 fn check_websocket(headers: &HeaderMap) -> Result<&HeaderValue, Refusal> {
-    if !has(headers, UPGRADE, "websocket") {
-        return Err(upgrade_required(
-            "this is a WebSocket endpoint: `Upgrade: websocket` is missing",
-        ));
-    }
     if !has(headers, CONNECTION, "upgrade") {
         return Err(bad_request("the request must say `Connection: Upgrade`"));
     }
@@ -215,23 +281,15 @@ fn check_websocket(headers: &HeaderMap) -> Result<&HeaderValue, Refusal> {
     })
 }
 
-/// A host and perhaps a port, with no user in front.
-fn host(value: &HeaderValue) -> Option<Authority> {
-    let authority = Authority::try_from(value.as_bytes()).ok()?;
-    let port = authority.as_str().strip_prefix(authority.host())?;
-    let is_port = |port: &str| {
-        port.bytes().all(|byte| byte.is_ascii_digit())
-            && (port.is_empty() || port.parse::<u16>().is_ok())
-    };
-    let is_valid = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-    (is_valid && !authority.host().is_empty()).then_some(authority)
-}
-
 /// Sixteen bytes in base64. The four bits that pad the last character may be anything: some clients
 /// make keys of random characters.
 fn is_key(value: &[u8]) -> bool {
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
     value.len() == 24 && value.ends_with(b"==") && value[..22].iter().all(is_base64)
+}
+
+fn no_page() -> Refusal {
+    upgrade_required("this is a WebSocket endpoint: `Upgrade: websocket` is missing")
 }
 
 fn bad_request(text: impl Into<Cow<'static, str>>) -> Refusal {

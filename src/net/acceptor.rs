@@ -1,6 +1,6 @@
 //! [`Acceptor`]: the server's side of a handshake over any transport.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, future::Future, net::SocketAddr, sync::Arc};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use http::Request;
@@ -9,7 +9,11 @@ use crate::{
     config::Config,
     connection::Connection,
     error::Error,
-    handshake::{Accept, Refusal, server},
+    handshake::{
+        Accept, Refusal,
+        server::{self, Purpose},
+    },
+    net::{Origins, Permit},
     socket::Socket,
 };
 
@@ -17,8 +21,9 @@ use crate::{
 /// `AsyncRead + AsyncWrite`.
 ///
 /// A request that breaks a rule is answered with 400, 405, 426 or 431 and a line of text that names
-/// the rule; every other one is accepted, without a subprotocol, unless
-/// [`on_request`](Self::on_request) decides otherwise. Frames that come right behind the request are
+/// the rule, and one that comes from a web page of another host with 403 (see [`Origins`]). Every other
+/// one is accepted, without a subprotocol, unless [`on_request`](Self::on_request) decides otherwise.
+/// Frames that come right behind the request are
 /// the connection's first ones.
 ///
 /// A clone shares the callback.
@@ -50,14 +55,15 @@ use crate::{
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Acceptor {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
+    pub(super) origins: Origins,
     on_request: Option<Arc<OnRequest>>,
 }
 
 type OnRequest = dyn Fn(&Request<()>) -> Result<Accept, Refusal> + Send + Sync;
 
 impl Acceptor {
-    /// Accepts every request that is a proper handshake.
+    /// Accepts every request that is a proper handshake and comes from no other host's web page.
     ///
     /// ```
     /// let acceptor = wsweave::Acceptor::new();
@@ -77,8 +83,32 @@ impl Acceptor {
         self
     }
 
-    /// Lets `decide` see each request that is a proper handshake: its path, query and headers. It
-    /// accepts it, with headers and a subprotocol, or refuses it with an HTTP answer.
+    /// Sets from which web pages requests are accepted. The default is [`Origins::same_host`].
+    ///
+    /// ```
+    /// use wsweave::{Acceptor, Origins};
+    /// let acceptor = Acceptor::new().origins(Origins::list(["https://app.example"])?);
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Accepts requests from any web page: see [`Origins::any`].
+    ///
+    /// ```
+    /// let acceptor = wsweave::Acceptor::new().any_origin();
+    /// ```
+    pub fn any_origin(self) -> Self {
+        self.origins(Origins::any())
+    }
+
+    /// Lets `decide` see each request that is a proper handshake of an allowed origin: its path, query
+    /// and headers. It accepts it, with headers and a subprotocol, or refuses it with an HTTP answer.
+    ///
+    /// It sees plain GET requests, too, so that a page or a health check may live beside the WebSocket:
+    /// it can answer those, and to accept one is to answer it with 426.
     ///
     /// It runs while others' handshakes wait, so it should not take long. If it panics, the request is
     /// refused with 500.
@@ -145,31 +175,54 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        server::accept(io, &self.config, |request| self.decide(request)).await
+        self.accept_with(async { Ok(io) }, None, || Ok(())).await
     }
 
-    /// Lets the callback see the client's address.
+    /// Accepts a client of a server, once `io` is ready. Its address is known; `admit` lets it in if
+    /// there is room.
     pub(super) async fn accept_from(
         &self,
-        io: Socket,
+        io: impl Future<Output = Result<Socket, Error>>,
         peer: Option<SocketAddr>,
+        admit: impl FnOnce() -> Result<Permit, Refusal>,
     ) -> Result<Connection, Error> {
-        let decide = |request: &mut Request<()>| {
+        let mut permit = None;
+        let admit = || admit().map(|admitted| permit = Some(admitted));
+        let conn = self.accept_with(io, peer, admit).await?;
+        Ok(conn.admitted(peer, permit))
+    }
+
+    async fn accept_with<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        io: impl Future<Output = Result<S, Error>>,
+        peer: Option<SocketAddr>,
+        admit: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<Connection<S>, Error> {
+        let decide = |request: &mut Request<()>, purpose| {
+            if purpose == Purpose::Handshake {
+                self.origins.check(request)?;
+            }
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
-            self.decide(request)
+            let accept = match &self.on_request {
+                Some(decide) => decide(request)?,
+                None => Accept::new(),
+            };
+            if purpose == Purpose::Handshake {
+                admit()?;
+            }
+            Ok(accept)
         };
         server::accept(io, &self.config, decide).await
-    }
-
-    fn decide(&self, request: &Request<()>) -> Result<Accept, Refusal> {
-        self.on_request.as_ref().map_or_else(|| Ok(Accept::new()), |decide| decide(request))
     }
 }
 
 impl fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acceptor").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Acceptor")
+            .field("config", &self.config)
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The edge: who connects, and who accepts.
 
+mod accepting;
 mod acceptor;
 mod authorization;
 mod client;
@@ -10,9 +11,15 @@ mod env_proxy;
 #[cfg(not(feature = "env-proxy"))]
 #[path = "without_env_proxy.rs"]
 mod env_proxy;
-mod listener;
+mod listeners;
+mod origins;
 mod proxy;
 mod redirect;
+mod registry;
+mod server;
+mod shutdown;
+#[cfg(unix)]
+mod socket_file;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
@@ -20,12 +27,15 @@ mod tls;
 mod tls;
 mod url;
 
+pub(crate) use self::registry::Permit;
 #[cfg(feature = "tls")]
 pub use self::tls::{ClientTls, ServerTls};
 pub use self::{
     acceptor::Acceptor,
     client::Client,
     connect::connect,
-    listener::{Listener, listen},
+    origins::Origins,
     proxy::Proxy,
+    server::{Server, listen},
+    shutdown::{ServerHandle, Shutdown},
 };

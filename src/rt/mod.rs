@@ -55,13 +55,38 @@ pub(crate) enum Endpoint {
     Unix(std::path::PathBuf),
 }
 
-/// What to accept clients from.
+/// A listener that was made elsewhere, for [`Server::listener`](crate::Server::listener).
+///
+/// # Examples
+///
+/// ```
+/// use wsweave::Listening;
+///
+/// let listening = Listening::from(std::net::TcpListener::bind("127.0.0.1:0")?);
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[cfg_attr(not(feature = "runtime"), allow(dead_code, reason = "nobody is there to listen"))]
 #[derive(Debug)]
-pub(crate) enum Listening {
+#[non_exhaustive]
+pub enum Listening {
+    /// One of TCP.
     Tcp(std::net::TcpListener),
+    /// One of a Unix socket.
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixListener),
+}
+
+impl From<std::net::TcpListener> for Listening {
+    fn from(listener: std::net::TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+#[cfg(unix)]
+impl From<std::os::unix::net::UnixListener> for Listening {
+    fn from(listener: std::os::unix::net::UnixListener) -> Self {
+        Self::Unix(listener)
+    }
 }
 
 /// Clients as they come.

@@ -1,7 +1,7 @@
 //! Which requests a server refuses, how, and where its limits are.
 
 use futures::executor::block_on;
-use wsweave::{Acceptor, Config, ErrorKind};
+use wsweave::{Accept, Acceptor, Config, ErrorKind};
 
 use crate::{
     script::{Script, Step},
@@ -12,9 +12,11 @@ use crate::{
 fn refuse(config: Config, request: &str) -> (String, String) {
     let io = Script::new([Step::Send(request.into())]);
     let log = io.log();
-    let acceptor = Acceptor::new()
-        .config(config)
-        .on_request(|_| unreachable!("the callback sees proper requests only"));
+    let acceptor = Acceptor::new().config(config).any_origin().on_request(|request| {
+        let upgrade = request.headers().get("upgrade");
+        assert!(upgrade.is_none_or(|name| name != "websocket"), "only pages and handshakes");
+        Ok(Accept::new())
+    });
     let error = block_on(acceptor.accept(io)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake, "{request:?}");
 
@@ -29,7 +31,7 @@ fn refuse(config: Config, request: &str) -> (String, String) {
 
 fn accepts(config: Config, request: &str) -> bool {
     let io = Script::new([Step::Send(request.into())]);
-    block_on(Acceptor::new().config(config).accept(io)).is_ok()
+    block_on(Acceptor::new().config(config).any_origin().accept(io)).is_ok()
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) const REQUEST: &str = "GET /chat?room=7 HTTP/1.1\r\n\
     Upgrade: websocket\r\n\
     Connection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Origin: http://example.com\r\n\
+    Origin: http://server.example.com\r\n\
     Sec-WebSocket-Protocol: chat, superchat\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
@@ -67,7 +67,7 @@ fn any_split_of_the_request_is_the_same_request() {
         let conn = accept(Script::pieces(REQUEST.as_bytes(), size)).unwrap();
         let request = conn.request().unwrap();
         assert_eq!(request.uri(), "/chat?room=7");
-        assert_eq!(request.headers()["origin"], "http://example.com");
+        assert_eq!(request.headers()["origin"], "http://server.example.com");
     }
 }
 

@@ -13,7 +13,7 @@ use futures::{
 };
 use smol::net::{TcpListener, TcpStream};
 use wsweave::{
-    Accept, Acceptor, Client, Config, ConnectionExt, ErrorKind, Listener, Refusal, connect,
+    Accept, Acceptor, Client, Config, ConnectionExt, ErrorKind, Refusal, Server, connect,
     http::StatusCode, listen,
 };
 
@@ -22,9 +22,9 @@ use crate::{
     server::REQUEST,
 };
 
-/// Runs `work` beside a listener that accepts nobody.
-async fn while_listening<T>(work: impl Future<Output = T>, listener: &mut Listener) -> T {
-    match select(pin!(work), listener.next()).await {
+/// Runs `work` beside a server that accepts nobody.
+async fn while_listening<T>(work: impl Future<Output = T>, server: &mut Server) -> T {
+    match select(pin!(work), server.next()).await {
         Either::Left((output, _)) => output,
         Either::Right((conn, _)) => panic!("accepted {conn:?}"),
     }
@@ -68,7 +68,7 @@ fn a_slow_peer_does_not_stop_the_others() {
 }
 
 #[test]
-fn handshakes_that_fail_do_not_stop_the_listener() {
+fn handshakes_that_fail_do_not_stop_the_server() {
     within(async {
         let config = Config::default().handshake_timeout(Duration::from_millis(20));
         let mut listener = listen("127.0.0.1:0").await.unwrap().config(config);
@@ -147,7 +147,7 @@ fn the_callback_sees_the_clients_address() {
 }
 
 #[test]
-fn a_callback_that_panics_does_not_stop_the_listener() {
+fn a_callback_that_panics_does_not_stop_the_server() {
     within(async {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr());
@@ -220,7 +220,7 @@ fn an_address_that_is_taken_is_an_error() {
 }
 
 #[test]
-fn dropping_the_listener_ends_the_handshakes_under_way() {
+fn dropping_the_server_ends_the_handshakes_under_way() {
     within(async {
         let mut listener = listen("127.0.0.1:0").await.unwrap();
         let mut peer = TcpStream::connect(listener.local_addr()).await.unwrap();

@@ -1,9 +1,9 @@
 //! Auto traits of the public types, and of their futures.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 
 use static_assertions::assert_impl_all;
-use wsweave::{Accept, Acceptor, Client, Proxy, Refusal, Socket};
+use wsweave::{Accept, Acceptor, Client, Origins, Proxy, Refusal, Shutdown, Socket};
 
 use crate::script::Script;
 
@@ -13,6 +13,8 @@ assert_impl_all!(Acceptor: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(Accept: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(Refusal: Clone, Debug, Send, Sync, Unpin);
 assert_impl_all!(Socket: Debug, Send, Unpin);
+assert_impl_all!(Origins: Clone, Debug, Default, Send, Sync, Unpin);
+assert_impl_all!(Shutdown: Copy, Debug, Display, Eq, Send, Sync, Unpin);
 
 fn is_send<T: Send>(_: T) {}
 
@@ -33,14 +35,19 @@ fn their_futures_are_small() {
 
 #[cfg(feature = "runtime")]
 mod tcp {
+    use std::time::Duration;
+
     use futures::Stream;
     use static_assertions::assert_not_impl_any;
-    use wsweave::{Client, Connection, Listener, connect, listen};
+    use wsweave::{
+        Client, Connection, ConnectionExt, Server, ServerHandle, connect, listen,
+    };
 
     use super::{Debug, assert_impl_all, is_send};
 
-    assert_impl_all!(Listener: Debug, Send, Unpin, Stream<Item = Connection>);
-    assert_not_impl_any!(Listener: Sync, Clone);
+    assert_impl_all!(Server: Debug, Default, Send, Unpin, Stream<Item = Connection>);
+    assert_impl_all!(ServerHandle: Clone, Debug, Send, Sync, Unpin);
+    assert_not_impl_any!(Server: Sync, Clone);
 
     #[test]
     fn connecting_and_listening_may_run_on_any_thread() {
@@ -50,5 +57,8 @@ mod tcp {
         is_send(client.connect_to("a.example", 80));
         assert!(size_of_val(&client.connect()) < 2048);
         is_send(listen("127.0.0.1:0"));
+        is_send(Server::new().serve(ConnectionExt::run));
+        let handle = Server::new().handle();
+        is_send(handle.shutdown(Duration::ZERO));
     }
 }

@@ -8,6 +8,7 @@ mod clock;
 mod frames;
 mod loopback;
 mod pool;
+mod raw;
 mod rig;
 pub(crate) mod rt;
 mod task;
@@ -20,6 +21,7 @@ pub(crate) use self::{
     frames::{Frame, parse},
     loopback::{answering, header, read_head, serve, serve_one, switching, wait_for_end},
     pool::Pool,
+    raw::{ask, greet, request, upgraded},
     rig::{BOTH, Rig, quiet},
     rt::within,
     task::Task,

@@ -1,0 +1,46 @@
+//! Clients over TCP that say only what the test has them say.
+
+use std::net::SocketAddr;
+
+use async_std::{
+    io::{ReadExt, WriteExt},
+    net::TcpStream,
+};
+
+/// A proper request for a connection.
+pub(crate) fn request(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: server.example\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Version: 13\r\n\r\n"
+    )
+}
+
+/// Sends `request`, and returns everything that comes back until the end.
+pub(crate) async fn ask(addr: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Sends `request`, and returns the head of the answer.
+pub(crate) async fn greet(stream: &mut TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.unwrap();
+        head.extend(byte);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// A client whose request was accepted.
+pub(crate) async fn upgraded(addr: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let answer = greet(&mut stream, &request("/")).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    stream
+}
