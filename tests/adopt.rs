@@ -2,13 +2,14 @@
 
 mod support;
 
-use std::{cell::RefCell, io, rc::Rc, task::Poll, time::Duration};
+use std::{cell::RefCell, fmt::Debug, io, rc::Rc, task::Poll, time::Duration};
 
 use async_tungstenite::{
     WebSocketStream,
     tungstenite::{self, protocol::WebSocketConfig},
 };
 use futures::{FutureExt, SinkExt, StreamExt, TryStreamExt, stream::FusedStream};
+use static_assertions::{assert_impl_all, assert_not_impl_any};
 use wsweave::{
     CloseCode, CloseFrame, Config, Connection, ConnectionExt, ErrorKind, Initiator, Role,
     adopt::Adopted,
@@ -39,6 +40,9 @@ fn inner_role(role: Role) -> tungstenite::protocol::Role {
         Role::Server => tungstenite::protocol::Role::Server,
     }
 }
+
+assert_impl_all!(Adopted<Inner>: Send, Unpin, Debug);
+assert_not_impl_any!(Adopted<Rc<()>>: Send, Sync);
 
 #[test]
 fn messages_of_every_kind_and_length_pass_both_ways() {
@@ -182,7 +186,7 @@ fn the_peers_close_is_answered_once_and_its_code_and_reason_are_known() {
             rig.receive([close.clone()]);
             rig.wire.end();
             assert_eq!(rig.settle(), []);
-            assert_eq!(rig.sent(), [close.clone()]);
+            assert_eq!(rig.sent(), std::slice::from_ref(&close));
             let finish = rig.finish();
             assert_eq!((finish.initiator, finish.code), (Initiator::Peer, code));
             assert_eq!(finish.reason.as_bytes(), close.payload.get(2..).unwrap_or_default());

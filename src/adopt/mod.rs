@@ -1,5 +1,5 @@
-//! Adopting WebSockets made elsewhere: hooks, and everything else of a [`Connection`], over any stream
-//! and sink of tungstenite's messages.
+//! Hooks for WebSocket streams made elsewhere, and everything else of a [`Connection`]: [`adopt()`]
+//! takes any stream and sink of tungstenite's messages.
 //!
 //! That is the `WebSocketStream` of async-tungstenite (with its feature `futures-03-sink`) or of
 //! tokio-tungstenite, of the same [`tungstenite`] each, or what was made of one with the adapters of
@@ -36,8 +36,8 @@ use crate::{
 /// - It leaves TCP open until it is dropped. Drop the connection soon after its end: the peer may be
 ///   waiting for that.
 ///
-/// Messages that were received while others are being handled are read one a poll, so that each can be
-/// answered before a Close that may be next.
+/// So that what was read can be answered before a Close that may be next, the task is polled once more
+/// between any two messages.
 ///
 /// # Examples
 ///

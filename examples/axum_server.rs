@@ -1,0 +1,73 @@
+//! A page, and at `/echo` a WebSocket, on one port of an axum server:
+//! `cargo run --features tokio --example axum_server -- 127.0.0.1:8080`.
+//!
+//! `hyper_server` is the same program with hyper alone.
+
+use std::{env, io};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL},
+    response::{Html, Response},
+    routing::get,
+};
+use hyper::upgrade;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use wsweave::{
+    Config, Connection, ConnectionExt, Origins, Refusal, Role, Socket, handshake::server::respond,
+};
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let addr = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let listener = TcpListener::bind(addr).await?;
+    println!("http://{}/", listener.local_addr()?);
+    serve(listener).await
+}
+
+pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
+    let app = Router::new()
+        .route("/", get(async || Html(include_str!("page.html"))))
+        .route("/echo", get(answer));
+    axum::serve(listener, app).await
+}
+
+async fn answer(request: Request) -> Response {
+    websocket(request).unwrap_or_else(|refusal| refusal.into_response().map(Body::from))
+}
+
+/// Answers a proper handshake; the connection begins behind the answer, in a task of its own.
+fn websocket(request: Request) -> Result<Response, Refusal> {
+    Origins::same_host().check(&request)?;
+    let mut response = respond(&request)?;
+    if offers(&request, "echo") {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("echo"));
+    }
+    tokio::spawn(async {
+        match upgrade::on(request).await {
+            Ok(io) => echo(Socket::from_tokio(TokioIo::new(io))).await,
+            Err(error) => eprintln!("{error}"),
+        }
+    });
+    Ok(response.map(|()| Body::empty()))
+}
+
+/// Tells whether the client offers a subprotocol.
+fn offers(request: &Request, name: &str) -> bool {
+    let lines = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut offered = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    offered.any(|offered| offered.trim() == name)
+}
+
+/// Sends every message back.
+async fn echo(socket: Socket) {
+    Connection::from_raw(socket, Role::Server, Config::default())
+        .linger_on_drop()
+        .on_each(|peer, message| peer.send(message.clone()))
+        .on_finish(|finish| println!("{finish}"))
+        .run()
+        .await;
+}
