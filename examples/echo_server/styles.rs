@@ -6,8 +6,9 @@ use async_std::channel;
 use futures::{SinkExt, StreamExt, TryStreamExt, future::join};
 use wsweave::{ConnectionExt, Duplex, Error, Message};
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) enum Style {
+    #[default]
     Loop,
     Pipe,
     Hooks,

@@ -1,11 +1,13 @@
 //! Talks to any WebSocket server by hand:
-//! `cargo run --example wscat -- ws://127.0.0.1:9001 --header 'Authorization: Bearer x'`.
+//! `cargo run --example wscat -- wss://example.com/feed --header 'Authorization: Bearer x'`.
 //!
 //! Each line of standard input leaves as a text; each message that comes is a line of standard output.
 //! The end of the input closes the connection. How that ended goes to standard error, and into the
 //! exit code: 0 clean, 1 unclean or input that cannot be read, 2 no connection.
 
-use std::{error::Error, io::Write, pin::pin, process::ExitCode};
+mod options;
+
+use std::{io::Write, pin::pin, process::ExitCode};
 
 use async_std::io::{self, BufReader, prelude::BufReadExt};
 use data_encoding::HEXLOWER;
@@ -13,16 +15,20 @@ use futures::{
     Sink, SinkExt, Stream, StreamExt,
     future::{Either, select},
 };
-use lexopt::{Arg, Parser, ValueExt};
-use wsweave::{Client, CloseCode, Connection, ConnectionExt, Finish, Handle, Message};
+use wsweave::{CloseCode, Connection, ConnectionExt, Finish, Handle, Message};
+
+use crate::options::{Options, USAGE};
 
 #[async_std::main]
 async fn main() -> ExitCode {
-    let connected = match arguments() {
-        Ok(client) => client.connect().await.map_err(|error| error.to_string()),
-        Err(error) => Err(format!("{error}; {USAGE}")),
+    let options = match Options::from_env() {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("wscat: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
     };
-    let conn = match connected {
+    let conn = match options.connect().await {
         Ok(conn) => conn,
         Err(error) => {
             eprintln!("wscat: {error}");
@@ -39,36 +45,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-const USAGE: &str = "usage: wscat URL [--header 'K: V']... [--subprotocol P]...";
-
-/// The client that the command line describes.
-fn arguments() -> Result<Client, Box<dyn Error>> {
-    let (mut url, mut headers, mut subprotocols) = (None, Vec::new(), Vec::new());
-    let mut parser = Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Arg::Long("header") => headers.push(parser.value()?.parse_with(header)?),
-            Arg::Long("subprotocol") => subprotocols.push(parser.value()?.string()?),
-            Arg::Value(value) if url.is_none() => url = Some(value.string()?),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    let mut client = Client::new(&url.ok_or("URL is missing")?)?;
-    for (name, value) in headers {
-        client = client.header(name, value)?;
-    }
-    for subprotocol in subprotocols {
-        client = client.subprotocol(subprotocol)?;
-    }
-    Ok(client)
-}
-
-/// Splits `K: V`.
-fn header(line: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = line.split_once(':').ok_or("a header is 'K: V'")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// Sends and receives at the same time, until the connection ends.
