@@ -46,7 +46,7 @@ impl Options {
                     options.tls = Some((parser.value()?.into(), parser.value()?.into()));
                 }
                 Arg::Long("runtime") => {
-                    options.runtime = parser.value()?.parse_with(Runtime::named)?
+                    options.runtime = parser.value()?.parse_with(Runtime::named)?;
                 }
                 Arg::Long("style") => options.style = parser.value()?.parse_with(Style::named)?,
                 Arg::Long("commands") => options.commands = true,

@@ -51,12 +51,12 @@ impl Options {
                 Arg::Long("ca") => options.cas.push(parser.value()?.into()),
                 Arg::Long("insecure") => options.insecure = true,
                 Arg::Long("connect-to") => {
-                    options.way = parser.value()?.parse_with(host_and_port)?
+                    options.way = parser.value()?.parse_with(host_and_port)?;
                 }
                 #[cfg(unix)]
                 Arg::Long("unix") => options.way = Way::Unix(parser.value()?.into()),
                 Arg::Long("timeout") => {
-                    options.timeout = Some(parser.value()?.parse_with(seconds)?)
+                    options.timeout = Some(parser.value()?.parse_with(seconds)?);
                 }
                 Arg::Long("follow") => options.follow = parser.value()?.parse()?,
                 Arg::Value(value) if options.url.is_empty() => options.url = value.string()?,
@@ -101,7 +101,7 @@ impl Options {
     }
 
     fn tls(&self) -> Result<ClientTls, Error> {
-        let tls = self.cas.iter().try_fold(ClientTls::new(), |tls, ca| tls.ca_file(ca))?;
+        let tls = self.cas.iter().try_fold(ClientTls::new(), ClientTls::ca_file)?;
         Ok(if self.insecure { tls.danger_accept_invalid_certs() } else { tls })
     }
 }
