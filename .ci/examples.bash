@@ -18,13 +18,13 @@ start_server() { # OPTION...: sets url
   url=${line#listening on }
 }
 stop_server() { # PATTERN: that of the server's last line
-  local line code=0
+  local line last='' code=0
   kill "$server"
-  read -r -t 20 line <&3 || die 'the server says nothing as it ends'
+  while read -r -t 20 line <&3; do last=$line; done
   wait "$server" || code=$?
   server=''
   same "the server's exit code" 0 "$code"
-  [[ $line = $1 ]] || die "the server's last line: expected '$1', got '$line'"
+  [[ $last = $1 ]] || die "the server's last line: expected '$1', got '$last'"
 }
 
 start_wscat() { # ARGUMENT...

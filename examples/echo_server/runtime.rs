@@ -1,28 +1,22 @@
-//! `--runtime`: the server, and whatever it spawns, runs on the one that is chosen.
+//! `--runtime`: what the server, and all that it spawns, runs on.
 
 use std::{future::Future, io};
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) enum Runtime {
-    #[default]
     AsyncStd,
     Smol,
     Tokio,
 }
 
 impl Runtime {
-    /// The runtime of a name, if the feature of that name is on.
+    /// The runtime of a name, if it is one that works here.
     pub(crate) fn named(name: &str) -> Result<Self, String> {
-        let (runtime, is_there) = match name {
-            "async-std" => (Self::AsyncStd, cfg!(feature = "async-std")),
-            "smol" => (Self::Smol, cfg!(feature = "smol")),
-            "tokio" => (Self::Tokio, cfg!(feature = "tokio")),
-            _ => return Err("no such runtime".to_owned()),
-        };
-        if !is_there {
-            return Err(format!("the runtime {name} needs `cargo run --features {name}`"));
+        match ALL.into_iter().find(|(known, ..)| *known == name) {
+            Some((_, runtime, true)) => Ok(runtime),
+            Some(_) => Err(format!("it takes `--no-default-features --features {name},tls`")),
+            None => Err("no such runtime".to_owned()),
         }
-        Ok(runtime)
     }
 
     pub(crate) fn block_on<T>(self, future: impl Future<Output = T>) -> io::Result<T> {
@@ -33,3 +27,17 @@ impl Runtime {
         })
     }
 }
+
+/// The first one that works; without any, the server says what is missing.
+impl Default for Runtime {
+    fn default() -> Self {
+        ALL.into_iter().find(|(.., works)| *works).map_or(Self::AsyncStd, |(_, runtime, _)| runtime)
+    }
+}
+
+/// Which runtimes work, as the crate was compiled: outside tokio async-std comes before smol.
+const ALL: [(&str, Runtime, bool); 3] = [
+    ("async-std", Runtime::AsyncStd, cfg!(feature = "async-std")),
+    ("smol", Runtime::Smol, cfg!(all(feature = "smol", not(feature = "async-std")))),
+    ("tokio", Runtime::Tokio, cfg!(feature = "tokio")),
+];
