@@ -90,7 +90,8 @@ fn a_connection_may_be_polled_and_dropped_outside_of_the_context_it_was_made_in(
     block_on(conn.next());
     assert_eq!(conn.finish().unwrap().error.as_ref().unwrap().kind(), ErrorKind::Timeout);
 
-    let [client, mut server] = within(async { tcp_pair(&Config::default()) });
+    let [client, mut server] =
+        within(async { tcp_pair(&Config::default()).map(Connection::linger_on_drop) });
     drop(client);
     assert_eq!(block_on(server.next()), None);
     assert_eq!(server.finish().unwrap().code, CloseCode::GOING_AWAY);

@@ -51,6 +51,8 @@ pub(super) struct Timers {
     /// Since when no message has come or gone; `None` while not counting.
     idle_since: Option<Instant>,
     pings: u64,
+    /// When the last of the pings was sent, until its pong is there: other things may come before that.
+    pinged: Option<Instant>,
     latency: Option<Duration>,
 }
 
@@ -73,6 +75,7 @@ impl Timers {
             heard: false,
             idle_since: None,
             pings: 0,
+            pinged: None,
             latency: None,
         }
     }
@@ -99,9 +102,10 @@ impl Timers {
 
     /// A pong arrived; perhaps it answers the keepalive ping.
     pub(super) fn pong(&mut self, payload: &[u8]) {
-        if let (Some(Keepalive::Asked { since }), Some(timer)) = (self.keepalive, &self.timer) {
+        if let (Some(pinged), Some(timer)) = (self.pinged, &self.timer) {
             if *payload == self.pings.to_be_bytes() {
-                self.latency = Some(timer.now().saturating_duration_since(since));
+                self.latency = Some(timer.now().saturating_duration_since(pinged));
+                self.pinged = None;
             }
         }
     }
@@ -211,6 +215,7 @@ impl Timers {
         if let Expired::Keepalive(_) = expired {
             self.keepalive = Some(Keepalive::Asked { since: now });
             self.pings += 1;
+            self.pinged = Some(now);
         }
         Err(expired)
     }
