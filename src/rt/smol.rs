@@ -21,8 +21,8 @@ pub(super) fn global() -> Arc<dyn Runtime> {
 }
 
 /// ```
-/// use smol::net::{TcpListener, TcpStream};
 /// use futures::{AsyncReadExt, AsyncWriteExt};
+/// use smol::net::{TcpListener, TcpStream};
 /// use wsweave::Socket;
 ///
 /// # smol::block_on(async {
@@ -31,7 +31,7 @@ pub(super) fn global() -> Arc<dyn Runtime> {
 /// let (mut peer, _) = listener.accept().await?;
 /// socket.close().await?;
 /// assert_eq!(peer.read(&mut [0]).await?, 0);
-/// # Ok::<_, std::io::Error>(()) })
+/// # Ok::<_, std::io::Error>(()) }).unwrap();
 /// ```
 impl From<TcpStream> for Socket {
     fn from(stream: TcpStream) -> Self {

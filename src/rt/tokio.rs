@@ -178,13 +178,13 @@ impl Socket {
 /// use tokio::net::{TcpListener, TcpStream};
 /// use wsweave::Socket;
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// let mut socket = Socket::from(TcpStream::connect(listener.local_addr()?).await?);
 /// let (stream, _) = listener.accept().await?;
 /// socket.close().await?;
 /// assert_eq!(Socket::from(stream).read(&mut [0]).await?, 0);
-/// # Ok::<_, std::io::Error>(()) })
+/// # Ok::<_, std::io::Error>(()) }).unwrap();
 /// ```
 impl From<TcpStream> for Socket {
     fn from(stream: TcpStream) -> Self {
