@@ -5,13 +5,17 @@
 
 mod support;
 
-use std::future::pending;
+use std::{future::pending, time::Duration};
 
 use futures::{FutureExt, SinkExt, StreamExt, executor::block_on, future::join};
 use tokio::runtime::{Builder, Runtime};
 use wsweave::{Config, Connection, ConnectionExt, ErrorKind, Role, Socket, connect, listen};
 
-use crate::support::{BOTH, Frame, Rig, within};
+use crate::support::{
+    BOTH, Frame, Rig,
+    rt::{in_time, yield_now},
+    within,
+};
 
 /// A runtime of each flavor.
 fn runtimes() -> [Runtime; 2] {
@@ -25,6 +29,16 @@ fn lingering_on(runtime: &Runtime, role: wsweave::Role) -> Rig {
     Rig::new(role).weave(Connection::linger_on_drop)
 }
 
+/// Lets the runtime work until `condition` holds; a test that would wait for ever fails instead.
+async fn until(condition: impl Fn() -> bool) {
+    let work = async {
+        while !condition() {
+            yield_now().await;
+        }
+    };
+    in_time(Duration::from_secs(10), work).await.expect("it comes in time");
+}
+
 #[test]
 fn a_drop_lingers_on_the_runtime_whose_context_the_connection_was_made_in() {
     for role in BOTH {
@@ -34,12 +48,7 @@ fn a_drop_lingers_on_the_runtime_whose_context_the_connection_was_made_in() {
             assert_eq!(runtime.metrics().num_alive_tasks(), 1);
             wire.give(Frame::close(1001, "").to(role));
             wire.end();
-            let gone = async {
-                while !wire.is_dropped() {
-                    tokio::task::yield_now().await;
-                }
-            };
-            runtime.block_on(gone);
+            runtime.block_on(until(|| wire.is_dropped()));
         }
     }
 }
@@ -134,9 +143,7 @@ fn what_a_dropped_future_began_in_the_background_ends() {
             assert!((&mut connecting).now_or_never().is_none());
             assert!(alive() > 0, "the time limit, at least, is kept by a task");
             drop(connecting);
-            while alive() > 0 {
-                tokio::task::yield_now().await;
-            }
+            until(|| alive() == 0).await;
         });
     }
 }
