@@ -110,7 +110,7 @@ fn settings_hold_whether_made_before_bind_or_after() {
 }
 
 #[test]
-fn the_clients_address_is_known_to_the_connection() {
+fn each_side_knows_the_address_of_the_other() {
     within(async {
         let (addr, mut conns) = accepting(listen("127.0.0.1:0").await.unwrap());
         let client = upgraded(addr).await;
@@ -119,7 +119,7 @@ fn the_clients_address_is_known_to_the_connection() {
         conn.forget_head();
         let conn = conn.on_each(|_, _| ());
         assert_eq!(conn.peer_addr(), Some(client.local_addr().unwrap()));
-        assert_eq!(connect(&format!("ws://{addr}")).await.unwrap().peer_addr(), None);
+        assert_eq!(connect(&format!("ws://{addr}")).await.unwrap().peer_addr(), Some(addr));
     });
 }
 
