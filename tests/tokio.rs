@@ -135,20 +135,6 @@ fn after_the_runtime_ended_its_clock_stands_still() {
 }
 
 #[test]
-fn what_a_dropped_future_began_in_the_background_ends() {
-    for runtime in runtimes() {
-        let alive = || runtime.metrics().num_alive_tasks();
-        runtime.block_on(async {
-            let mut connecting = Box::pin(connect("ws://127.0.0.1:1/"));
-            assert!((&mut connecting).now_or_never().is_none());
-            assert!(alive() > 0, "the time limit, at least, is kept by a task");
-            drop(connecting);
-            until(|| alive() == 0).await;
-        });
-    }
-}
-
-#[test]
 fn without_the_io_driver_connecting_and_listening_are_errors() {
     let url = "ws://127.0.0.1:1/";
     Builder::new_current_thread().enable_time().build().unwrap().block_on(async {

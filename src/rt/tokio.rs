@@ -32,8 +32,8 @@ pub(super) fn current() -> Option<Arc<dyn Runtime>> {
     Some(Arc::new(Tokio(handle)))
 }
 
-/// A runtime of tokio. What needs its drivers runs in a task of it: the caller may be outside of its
-/// context, and where a driver is missing or was shut down, tokio would panic.
+/// A runtime of tokio. Looking up and connecting are tasks of it: the caller may be outside of its
+/// context, and where a driver is missing or was shut down, tokio panics.
 #[derive(Clone)]
 struct Tokio(Handle);
 
@@ -113,7 +113,7 @@ impl Runtime for Tokio {
     }
 
     fn listen(&self, on: Listening) -> io::Result<Incoming> {
-        catch_unwind(AssertUnwindSafe(|| self.try_listen(on))).unwrap_or_else(|_| {
+        unless_panic(|| self.try_listen(on)).unwrap_or_else(|| {
             let what = "the tokio runtime has no IO driver: build it with `enable_io`";
             Err(io::Error::other(what))
         })
@@ -121,20 +121,30 @@ impl Runtime for Tokio {
 }
 
 impl Timer for Tokio {
-    /// tokio's time, so that its tests may pause it.
+    /// tokio's own time: its users may pause it in tests.
     fn now(&self) -> Instant {
         time::Instant::now().into_std()
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
-        let task = Task(self.0.spawn(async move { time::sleep(duration).await }));
-        Box::pin(async move {
-            if task.await.is_err() {
-                // There is no time driver any more, or never was: no time passes.
-                future::pending::<()>().await;
-            }
-        })
+        let _context = self.0.enter();
+        let mut sleep = unless_panic(|| Box::pin(time::sleep(duration)));
+        Box::pin(future::poll_fn(move |cx| match &mut sleep {
+            Some(alarm) => match unless_panic(|| alarm.as_mut().poll(cx)) {
+                Some(poll) => poll,
+                None => {
+                    sleep = None;
+                    Poll::Pending
+                }
+            },
+            None => Poll::Pending,
+        }))
     }
+}
+
+/// What tokio gives; `None` where it panics, as it does when a driver is missing or was shut down.
+fn unless_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// A task that ends when this is dropped.
