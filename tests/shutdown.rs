@@ -22,6 +22,7 @@ use async_std::{
 };
 use futures::{
     FutureExt, StreamExt,
+    channel::{mpsc, oneshot},
     future::{join, join_all},
     stream::FusedStream,
 };
@@ -162,14 +163,15 @@ fn a_connection_that_lingers_is_waited_for_and_aborted() {
             let mut silent = upgraded(addr).await;
             silent.read_exact(&mut [0; 4]).await.unwrap();
             assert_eq!(handle.connections(), 1);
-            let shutdown = task::spawn(async move {
-                handle.shutdown(if answers { LONG } else { Duration::ZERO }).await
-            });
+            let timeout = if answers { LONG } else { Duration::ZERO };
+            let mut shutdown = Box::pin(handle.shutdown(timeout));
             if answers {
+                assert!(shutdown.as_mut().now_or_never().is_none());
                 silent.write_all(&Frame::close(1001, "").to(Role::Server)).await.unwrap();
             }
-            assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
-            assert_eq!(counts(shutdown.await), if answers { (1, 0) } else { (0, 1) });
+            let (end, shutdown) = join(silent.read(&mut [0]), shutdown).await;
+            assert_eq!(end.unwrap(), 0);
+            assert_eq!(counts(shutdown), if answers { (1, 0) } else { (0, 1) });
         }
     });
 }
@@ -210,21 +212,25 @@ fn what_a_task_does_after_its_connection_is_waited_for() {
     within(async {
         let server = listen("127.0.0.1:0").await.unwrap();
         let (addr, handle) = (server.local_addr(), server.handle());
-        let done = Arc::new(AtomicBool::new(false));
-        let saved = Arc::clone(&done);
+        let (ended, mut has_ended) = mpsc::unbounded();
+        let (save, may_save) = oneshot::channel();
+        let may_save = may_save.shared();
         let serving = task::spawn(server.serve(move |conn| {
-            let saved = Arc::clone(&saved);
+            let (ended, may_save) = (ended.clone(), may_save.clone());
             async move {
                 conn.run().await;
-                for _ in 0..100 {
-                    task::yield_now().await;
-                }
-                saved.store(true, Ordering::SeqCst);
+                ended.unbounded_send(()).unwrap();
+                may_save.await
             }
         }));
         let client = client(addr).await;
-        assert_eq!(counts(handle.shutdown(LONG).await), (1, 0));
-        assert!(done.load(Ordering::SeqCst) && client.await.clean);
+        let mut shutdown = Box::pin(handle.shutdown(LONG));
+        assert!(shutdown.as_mut().now_or_never().is_none());
+        has_ended.next().await;
+        assert!(client.await.clean);
+        assert!(shutdown.as_mut().now_or_never().is_none());
+        save.send(()).unwrap();
+        assert_eq!(counts(shutdown.await), (1, 0));
         serving.await;
     });
 }

@@ -61,10 +61,7 @@ impl<S> Driver<S> {
     fn wants_draining(&self) -> bool {
         let finish = self.core.closing().finish();
         let failed = finish.is_some_and(|finish| !finish.clean && finish.sent.is_some());
-        failed
-            && !self.core.is_aborted()
-            && self.wire.input_is_open()
-            && !self.wire.output_is_open()
+        failed && self.wire.input_is_open() && !self.wire.output_is_open()
     }
 }
 
@@ -143,11 +140,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         while self.wants_draining() {
             if self.turn.is_over() || self.poll_read(cx) != Reading::Open {
                 self.core.listen_to_handles(cx.waker());
-                if self.core.is_aborted() {
-                    break;
-                }
                 let situation = Situation { closing: true, write_blocked: false, listening: false };
-                if self.timers.poll(cx, &self.core.config, situation).is_ready() {
+                let expired = self.timers.poll(cx, &self.core.config, situation).is_ready();
+                if expired || self.core.is_aborted() {
                     break;
                 }
                 self.turn.end(cx);

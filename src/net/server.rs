@@ -330,7 +330,7 @@ impl Server {
     pub async fn serve<F, Fut>(mut self, mut serve_one: F) -> Shutdown
     where
         F: FnMut(Connection) -> Fut,
-        Fut: Future<Output: Send> + Send + 'static,
+        Fut: Future + Send + 'static,
     {
         while let Some(conn) = self.next().await {
             let permit = conn.get_ref().permit.clone();
@@ -347,7 +347,7 @@ impl Server {
 }
 
 /// Runs a task of [`Server::serve`]: as long as it does, its connection counts.
-fn spawn(task: impl Future<Output: Send> + Send + 'static, permit: Option<Permit>) {
+fn spawn(task: impl Future + Send + 'static, permit: Option<Permit>) {
     let (task, abort) = abortable(task);
     if let Some(permit) = &permit {
         permit.attach_task(abort);
