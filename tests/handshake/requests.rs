@@ -1,7 +1,11 @@
 //! Which requests a server refuses, how, and where its limits are.
 
 use futures::executor::block_on;
-use wsweave::{Accept, Acceptor, Config, ErrorKind};
+use wsweave::{
+    Accept, Acceptor, Config, ErrorKind,
+    handshake::server::respond,
+    http::{HeaderName, Method, Request, Version},
+};
 
 use crate::{
     script::{Script, Step},
@@ -156,4 +160,38 @@ fn a_large_head_that_drips_is_read() {
     let request = REQUEST.replace("Origin:", &format!("X: {:16000}\r\nOrigin:", "y"));
     let io = Script::pieces(request.as_bytes(), 1);
     assert!(block_on(Acceptor::new().accept(io)).is_ok());
+}
+
+#[test]
+fn a_request_that_a_framework_has_read_is_held_to_the_same_rules() {
+    let request = || {
+        let mut request = Request::new("a body of whatever type");
+        for line in REQUEST.trim_end().lines().skip(1) {
+            let (name, value) = line.split_once(": ").unwrap();
+            request
+                .headers_mut()
+                .append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        request
+    };
+    let response = respond(&request()).unwrap();
+    assert_eq!(response.status(), 101);
+    assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    assert!(!response.headers().contains_key("sec-websocket-protocol"));
+
+    let refusal = |change: &dyn Fn(&mut Request<&str>)| {
+        let mut request = request();
+        change(&mut request);
+        let refusal = respond(&request).unwrap_err();
+        let body = String::from_utf8_lossy(refusal.response().body()).into_owned();
+        (refusal.response().status().as_u16(), body)
+    };
+    let (status, body) = refusal(&|request| *request.method_mut() = Method::POST);
+    assert!(status == 405 && body.contains("GET"), "{status} {body}");
+    let (status, body) = refusal(&|request| *request.version_mut() = Version::HTTP_2);
+    assert!(status == 400 && body.contains("HTTP/1.1"), "{status} {body}");
+    let (status, body) = refusal(&|request| drop(request.headers_mut().remove("host")));
+    assert!(status == 400 && body.contains("Host"), "{status} {body}");
+    let (status, body) = refusal(&|request| drop(request.headers_mut().remove("upgrade")));
+    assert!(status == 426 && body.contains("Upgrade"), "{status} {body}");
 }

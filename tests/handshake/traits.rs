@@ -39,9 +39,7 @@ mod tcp {
 
     use futures::Stream;
     use static_assertions::assert_not_impl_any;
-    use wsweave::{
-        Client, Connection, ConnectionExt, Server, ServerHandle, connect, listen,
-    };
+    use wsweave::{Client, Connection, ConnectionExt, Server, ServerHandle, connect, listen};
 
     use super::{Debug, assert_impl_all, is_send};
 

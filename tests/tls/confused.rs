@@ -1,12 +1,16 @@
 //! Peers that speak TLS to whom does not, and the other way round.
 
+use std::time::Duration;
+
 use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, SinkExt, StreamExt, join};
 use smol::net::TcpStream;
-use wsweave::{Client, ClientTls, ErrorKind, Server};
+use wsweave::{Client, ClientTls, Config, ErrorKind, Server};
 
 use crate::{
     certificates::{Authority, LOOPBACK},
-    peers::{assert_meet, client, listener, meet, refused, serve, trusting, while_serving},
+    peers::{
+        assert_meet, client, connect_tls, listener, meet, refused, serve, trusting, while_serving,
+    },
     rt::within,
 };
 
@@ -99,5 +103,25 @@ fn a_slow_handshake_does_not_stop_the_others() {
         client.send("hello".into()).await.unwrap();
         assert_eq!(conn.next().await, Some("hello".into()));
         assert!(server.next().now_or_never().is_none());
+    });
+}
+
+#[test]
+fn the_time_of_a_handshake_covers_tls_and_the_request_together() {
+    within(async {
+        let authority = Authority::new();
+        let (server, addr) = serve(authority.issue(&LOOPBACK).server()).await;
+        let limit = Config::default().handshake_timeout(Duration::from_millis(300));
+        let mut server = server.config(limit);
+        // Half a record's header, and then a whole TLS handshake without a request.
+        let mut silent = TcpStream::connect(addr).await.unwrap();
+        silent.write_all(&[22, 3]).await.unwrap();
+        let end = while_serving(silent.read(&mut [0]), &mut server).await;
+        assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+
+        let mut greeted = while_serving(connect_tls(addr, &authority), &mut server).await;
+        greeted.write_all(b"GET").await.unwrap();
+        let end = while_serving(greeted.read(&mut [0]), &mut server).await;
+        assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
     });
 }

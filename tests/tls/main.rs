@@ -9,6 +9,7 @@ mod certificates;
 mod closing;
 mod confused;
 mod files;
+mod origins;
 mod peers;
 mod platform;
 #[path = "../support/rt.rs"]
