@@ -13,10 +13,11 @@ use futures_util::{FutureExt, StreamExt, future::abortable, stream::FuturesUnord
 use http::Request;
 
 use super::{
-    Acceptor, Origins, Permit, ServerHandle, ServerTls, Shutdown,
+    Acceptor, Origins, Permit, ServerHandle, Shutdown,
     accepting::Handshake,
     listeners::{cannot_listen, look_up},
     shutdown::Shared,
+    tls::ServerTls,
 };
 use crate::{
     config::Config,
