@@ -5,9 +5,14 @@
 
 mod support;
 
-use wsweave::{Client, ConnectionExt, ErrorKind};
+use std::io::Write;
 
-use crate::support::{answering, header, switching, within};
+use futures::StreamExt;
+use wsweave::{Client, Config, ConnectionExt, ErrorKind};
+#[cfg(not(feature = "tls"))]
+use {std::net::TcpListener, wsweave::Proxy};
+
+use crate::support::{answering, header, read_head, serve_one, switching, wait_for_end, within};
 
 fn client(url: &str) -> Client {
     Client::new(url).unwrap()
@@ -46,9 +51,7 @@ fn what_is_no_host_or_port_cannot_be_connected_to() {
 #[cfg(unix)]
 #[test]
 fn a_unix_socket_can_be_reached_while_the_host_header_stays() {
-    use std::{io::Write, os::unix::net::UnixListener, thread};
-
-    use crate::support::read_head;
+    use std::{os::unix::net::UnixListener, thread};
 
     let path = std::env::temp_dir().join(format!("wsweave-client-{}.sock", std::process::id()));
     let listener = UnixListener::bind(&path).unwrap();
@@ -142,11 +145,37 @@ fn a_client_can_do_without_nagles_switch() {
     let _conn = within(client(&format!("ws://{addr}/")).nodelay(false).connect()).unwrap();
 }
 
+#[test]
+fn the_configuration_holds_for_the_connection() {
+    let (addr, _) = serve_one(|mut stream| {
+        let answer = switching(&read_head(&mut stream));
+        stream.write_all(&[answer.as_bytes(), b"\x81\x05Hello"].concat()).unwrap();
+        wait_for_end(&mut stream);
+    });
+    let client = client(&format!("ws://{addr}/")).config(Config::default().max_message_size(4));
+    let mut conn = within(client.connect()).unwrap();
+    assert_eq!(within(conn.next()), None);
+    let error = conn.finish().unwrap().error.as_ref().unwrap();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+}
+
 #[cfg(not(feature = "tls"))]
 #[test]
-fn tls_is_said_to_be_missing() {
-    let (addr, _) = answering(switching);
-    let error = within(client(&format!("wss://{addr}/")).connect()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().contains("`tls`"), "{error}");
+fn tls_is_said_to_be_missing_before_anything_is_dialed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (redirecting, _) = answering(move |_| {
+        format!("HTTP/1.1 302 Found\r\nLocation: wss://{addr}/\r\nContent-Length: 0\r\n\r\n")
+    });
+    let straight = client(&format!("wss://{addr}/"));
+    let proxy = Proxy::new(&format!("http://{addr}")).unwrap();
+    let proxied = client("wss://a.example/").proxy(proxy);
+    let redirected = client(&format!("ws://{redirecting}/")).follow_redirects(1);
+    for client in [straight, proxied, redirected] {
+        let error = within(client.connect()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("feature `tls`"), "{error}");
+    }
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }

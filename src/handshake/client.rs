@@ -1,6 +1,6 @@
 //! The client's opening handshake.
 
-use std::sync::Arc;
+use std::{io, sync::Arc, time::Duration};
 
 use async_tungstenite::tungstenite::{
     error::{CapacityError, Error as HttpError},
@@ -27,6 +27,7 @@ use crate::{
     config::{Config, Role},
     connection::Connection,
     error::{Error, ErrorKind},
+    timeout::briefly,
 };
 
 /// Sends `request`, which is complete, and reads the server's final answer. The limit in time is the
@@ -41,9 +42,8 @@ pub(crate) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     let (request, key) = generate_request(request).map_err(|error| {
         Error::with_source(ErrorKind::InvalidInput, "the request cannot be sent", error)
     })?;
-    io.write_all(&request).await?;
-    io.flush().await?;
-    let (head, response) = read_answer(io, server, config).await?;
+    let sent = send(io, &request).await;
+    let (head, response) = read_answer(io, sent, server, config).await?;
     Ok(Answer { head, response, key, offered })
 }
 
@@ -97,8 +97,30 @@ impl Answer {
     }
 }
 
-/// Reads the final answer; those before it are for information only (RFC 9110, section 15.2).
+pub(super) async fn send<S: AsyncWrite + Unpin>(io: &mut S, request: &[u8]) -> io::Result<()> {
+    io.write_all(request).await?;
+    io.flush().await
+}
+
+/// Reads the final answer to a request, also if sending that failed: a server that refuses without
+/// reading ends the connection, and what it said before tells why.
 pub(super) async fn read_answer<S: AsyncRead + Unpin>(
+    io: &mut S,
+    sent: io::Result<()>,
+    server: Sender,
+    config: &Config,
+) -> Result<(Head, Response<()>), Error> {
+    let answer = read_final(io, server, config);
+    let Err(error) = sent else { return answer.await };
+    match briefly(&config.clock, PATIENCE, answer).await {
+        Some(Err(other)) if other.kind() == ErrorKind::Io => Err(error.into()),
+        Some(answer) => answer,
+        None => Err(error.into()),
+    }
+}
+
+/// The answers before the final one are for information only (RFC 9110, section 15.2).
+async fn read_final<S: AsyncRead + Unpin>(
     io: &mut S,
     server: Sender,
     config: &Config,
@@ -186,3 +208,6 @@ fn agreed_subprotocol(
 fn fail(rule: &'static str) -> Error {
     Error::new(ErrorKind::Handshake, rule)
 }
+
+/// How long to wait for an answer to what could not be sent.
+const PATIENCE: Duration = Duration::from_secs(1);

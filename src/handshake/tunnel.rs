@@ -7,10 +7,13 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
-use futures_util::AsyncWriteExt;
 use http::{HeaderValue, StatusCode};
 
-use super::{body, client::read_answer, head::Sender};
+use super::{
+    body,
+    client::{read_answer, send},
+    head::Sender,
+};
 use crate::{config::Config, error::Error};
 
 /// Asks the proxy at the other end of `io` for a tunnel to `authority`, a host and a port. What comes
@@ -33,10 +36,9 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         request.extend_from_slice(b"\r\n");
     }
     request.extend_from_slice(b"\r\n");
-    io.write_all(&request).await?;
-    io.flush().await?;
 
-    let (_, response) = read_answer(&mut ByteByByte(io), Sender::Proxy, config).await?;
+    let sent = send(io, &request).await;
+    let (_, response) = read_answer(&mut ByteByByte(io), sent, Sender::Proxy, config).await?;
     if response.status().is_success() {
         return Ok(());
     }

@@ -86,7 +86,7 @@ impl Client {
             headers: authorization.into_iter().map(|value| (AUTHORIZATION, value)).collect(),
             subprotocols: Vec::new(),
             config: Arc::default(),
-            tls: ClientTls::default(),
+            tls: ClientTls::new(),
             via: Via::Environment,
             nodelay: true,
             max_redirects: 0,
@@ -271,7 +271,7 @@ impl Client {
 
     /// The request, with a key of its own.
     pub(super) fn request(&self) -> Result<Request<()>, Error> {
-        let mut request = self.url.to_uri()?.into_client_request().map_err(|error| {
+        let mut request = self.url.uri().into_client_request().map_err(|error| {
             Error::with_source(ErrorKind::InvalidInput, "the URL is not valid", error)
         })?;
         let headers = request.headers_mut();

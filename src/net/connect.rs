@@ -8,6 +8,7 @@ use super::{
     client::{Client, Via},
     dial::Dialer,
     env_proxy,
+    stage::Stage,
     url::{check_port, parse_host},
 };
 use crate::{
@@ -161,7 +162,8 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.in_time(async {
+        let stage = Stage::new(ANSWER);
+        self.in_time(&stage, async {
             let answer = ask(&mut io, self.request()?, &self.config).await?;
             answer.open(io, &self.config).await
         })
@@ -170,12 +172,14 @@ impl Client {
 
     async fn connect_by(&self, way: Way<'_>) -> Result<Connection, Error> {
         let runtime = rt::required("connect")?;
-        self.in_time(async {
+        let stage = Stage::new(ANSWER);
+        self.in_time(&stage, async {
             let mut client = Cow::Borrowed(self);
             let mut followed = 0;
             loop {
                 let way = if client.url.has_origin_of(&self.url) { way } else { Way::Url };
-                let (mut socket, peer_addr) = client.reach(&*runtime, way).await?;
+                let (mut socket, peer_addr) = client.reach(&*runtime, way, &stage).await?;
+                stage.set(ANSWER);
                 let answer = ask(&mut socket, client.request()?, &self.config).await?;
                 if self.max_redirects == 0 || answer.location().is_none() {
                     let conn = answer.open(socket, &self.config).await?;
@@ -193,22 +197,25 @@ impl Client {
         &self,
         runtime: &dyn Runtime,
         way: Way<'_>,
+        stage: &Stage,
     ) -> Result<(Socket, Option<SocketAddr>), Error> {
         let host = self.url.host();
+        let tls = self.url.is_secure().then(|| self.tls.connector(&host)).transpose()?;
+        let dialer = Dialer { runtime, clock: &self.config.clock, nodelay: self.nodelay, stage };
         let (socket, peer_addr) = match way {
-            Way::Url => self.reach_tcp(runtime, &host, self.url.port()).await?,
-            Way::To(host, port) => self.reach_tcp(runtime, host, port).await?,
+            Way::Url => self.reach_tcp(&dialer, &host, self.url.port()).await?,
+            Way::To(host, port) => self.reach_tcp(&dialer, host, port).await?,
             #[cfg(unix)]
-            Way::Unix(path) => (reach_unix(runtime, path).await?, None),
+            Way::Unix(path) => (reach_unix(&dialer, path).await?, None),
         };
-        let is_secure = self.url.is_secure();
-        let socket = if is_secure { self.tls.connect(&host, socket).await? } else { socket };
-        Ok((socket, peer_addr))
+        let Some(tls) = tls else { return Ok((socket, peer_addr)) };
+        stage.set("the TLS handshake");
+        Ok((tls.connect(socket).await?, peer_addr))
     }
 
     async fn reach_tcp(
         &self,
-        runtime: &dyn Runtime,
+        dialer: &Dialer<'_>,
         host: &str,
         port: u16,
     ) -> Result<(Socket, Option<SocketAddr>), Error> {
@@ -217,24 +224,25 @@ impl Client {
             Via::Proxy(proxy) => Some(Cow::Borrowed(proxy)),
             Via::Nothing => None,
         };
-        let dialer = Dialer { runtime, clock: &self.config.clock, nodelay: self.nodelay };
         match proxy {
-            Some(proxy) => Ok((proxy.connect(&dialer, &self.config, host, port).await?, None)),
+            Some(proxy) => Ok((proxy.connect(dialer, &self.config, host, port).await?, None)),
             None => dialer.dial(host, port).await.map(|(socket, addr)| (socket, Some(addr))),
         }
     }
 
     fn in_time<T>(
         &self,
+        stage: &Stage,
         work: impl Future<Output = Result<T, Error>>,
     ) -> impl Future<Output = Result<T, Error>> {
         let limit = self.config.connect_timeout;
         let in_time = within(&self.config.clock, limit, work);
         async move {
             in_time.await.unwrap_or_else(|| {
-                let (host, port) = (self.url.host(), self.url.port());
-                let message =
-                    format!("connecting to {host} port {port} took longer than {limit:?}");
+                let (host, port, stage) = (self.url.host(), self.url.port(), stage.get());
+                let message = format!(
+                    "connecting to {host} port {port} took longer than {limit:?}, waiting for {stage}"
+                );
                 Err(Error::new(ErrorKind::Timeout, message))
             })
         }
@@ -252,8 +260,9 @@ enum Way<'a> {
 }
 
 #[cfg(unix)]
-async fn reach_unix(runtime: &dyn Runtime, path: &std::path::Path) -> Result<Socket, Error> {
-    runtime.connect(Endpoint::Unix(path.to_owned())).await.map_err(|error| {
+async fn reach_unix(dialer: &Dialer<'_>, path: &std::path::Path) -> Result<Socket, Error> {
+    dialer.stage.set("the Unix socket");
+    dialer.runtime.connect(Endpoint::Unix(path.to_owned())).await.map_err(|error| {
         Error::with_source(ErrorKind::Io, format!("cannot connect to {}", path.display()), error)
     })
 }
@@ -286,3 +295,5 @@ async fn reach_unix(runtime: &dyn Runtime, path: &std::path::Path) -> Result<Soc
 pub async fn connect(url: &str) -> Result<Connection, Error> {
     Client::new(url)?.connect().await
 }
+
+const ANSWER: &str = "the server's answer";

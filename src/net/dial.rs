@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use super::stage::Stage;
 use crate::{
     config::Clock,
     error::{BoxError, Error, ErrorKind},
@@ -17,6 +18,7 @@ pub(super) struct Dialer<'a> {
     pub(super) runtime: &'a dyn Runtime,
     pub(super) clock: &'a Clock,
     pub(super) nodelay: bool,
+    pub(super) stage: &'a Stage,
 }
 
 impl Dialer<'_> {
@@ -29,6 +31,7 @@ impl Dialer<'_> {
     pub(super) async fn dial(&self, host: &str, port: u16) -> Result<(Socket, SocketAddr), Error> {
         let addrs = self.look_up(host, port).await?;
         let clock = Clock::Given(rt::timer(self.clock).unwrap_or_else(|| self.runtime.timer()));
+        self.stage.set("TCP");
         let mut failures = Vec::new();
         let mut attempts = FuturesUnordered::new();
         for addr in interleave(addrs) {
@@ -52,6 +55,7 @@ impl Dialer<'_> {
 
     /// The addresses of a host, one at least.
     pub(super) async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+        self.stage.set("the look-up of a name");
         match self.runtime.look_up(host, port).await {
             Ok(addrs) if addrs.is_empty() => Err(unreachable(host, port, "it has no address")),
             Ok(addrs) => Ok(addrs),
@@ -215,7 +219,8 @@ mod tests {
 
     /// Dials, and moves the clock by so many milliseconds whenever it waits.
     fn dial(network: &Network, steps: &[u64]) -> Option<Result<SocketAddr, Error>> {
-        let dialer = Dialer { runtime: network, clock: &Clock::None, nodelay: true };
+        let stage = Stage::new("nothing");
+        let dialer = Dialer { runtime: network, clock: &Clock::None, nodelay: true, stage: &stage };
         let dialing = dialer.dial("a.example", 80);
         pin_mut!(dialing);
         for step in steps.iter().copied().chain([0]) {

@@ -20,6 +20,7 @@ mod server;
 mod shutdown;
 #[cfg(unix)]
 mod socket_file;
+mod stage;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]

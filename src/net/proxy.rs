@@ -118,7 +118,10 @@ impl Proxy {
 
     async fn dial(&self, dialer: &Dialer<'_>) -> Result<Socket, Error> {
         match dialer.dial(&self.host, self.port).await {
-            Ok((socket, _)) => Ok(socket),
+            Ok((socket, _)) => {
+                dialer.stage.set("the proxy's answer");
+                Ok(socket)
+            }
             Err(error) => {
                 Err(Error::with_source(error.kind(), "the proxy cannot be reached", error))
             }

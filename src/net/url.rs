@@ -10,7 +10,11 @@ use crate::error::{Error, ErrorKind};
 
 /// Where to connect to: a `ws` or `wss` URL without a user and without a fragment.
 #[derive(Clone)]
-pub(super) struct Url(url::Url);
+pub(super) struct Url {
+    url: url::Url,
+    /// The same, for requests.
+    uri: Uri,
+}
 
 impl Url {
     /// Parses a URL, and gives what the user and the password before its host become.
@@ -22,36 +26,39 @@ impl Url {
         }
         check_port(url.port())?;
         let authorization = authorization::of_url(&url)?;
-        Ok((Self::without_user(url), authorization))
+        Ok((Self::without_user(url)?, authorization))
     }
 
     /// Where a redirect to `location`, which may be relative, leads to. Its fragment and its user are of
     /// no use here.
     pub(super) fn join(&self, location: &str) -> Result<Self, Error> {
-        let mut url = self.0.join(location).map_err(|error| invalid(error, SCHEMES))?;
+        let mut url = self.url.join(location).map_err(|error| invalid(error, SCHEMES))?;
         set_scheme(&mut url)?;
         check_port(url.port())?;
         url.set_fragment(None);
-        Ok(Self::without_user(url))
+        Self::without_user(url)
     }
 
-    fn without_user(mut url: url::Url) -> Self {
+    fn without_user(mut url: url::Url) -> Result<Self, Error> {
         // Neither fails for a URL that has a host, as those of these schemes have.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        Self(url)
+        match url.as_str().parse() {
+            Ok(uri) => Ok(Self { url, uri }),
+            // It is too long, say.
+            Err(error) => {
+                Err(Error::with_source(ErrorKind::InvalidInput, "the URL is not valid", error))
+            }
+        }
     }
 
-    /// For the request.
-    pub(super) fn to_uri(&self) -> Result<Uri, Error> {
-        self.0.as_str().parse().map_err(|error: http::uri::InvalidUri| {
-            Error::with_source(ErrorKind::InvalidInput, "the URL is not valid", error)
-        })
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
     }
 
     /// The host, an IPv6 address without its brackets.
     pub(super) fn host(&self) -> Cow<'_, str> {
-        match self.0.host() {
+        match self.url.host() {
             Some(Host::Domain(name)) => name.into(),
             Some(Host::Ipv4(addr)) => addr.to_string().into(),
             Some(Host::Ipv6(addr)) => addr.to_string().into(),
@@ -60,23 +67,23 @@ impl Url {
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.0.port_or_known_default().unwrap_or_default()
+        self.url.port_or_known_default().unwrap_or_default()
     }
 
     /// Over TLS.
     pub(super) fn is_secure(&self) -> bool {
-        self.0.scheme() == "wss"
+        self.url.scheme() == "wss"
     }
 
     /// Tells whether scheme, host and port are the same.
     pub(super) fn has_origin_of(&self, other: &Self) -> bool {
-        self.0.origin() == other.0.origin()
+        self.url.origin() == other.url.origin()
     }
 }
 
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Url").field(&self.0.as_str()).finish()
+        f.debug_tuple("Url").field(&self.url.as_str()).finish()
     }
 }
 

@@ -274,7 +274,10 @@ fn a_server_that_says_nothing_is_an_error_in_time() {
     let (result, ()) = block_on(join(connecting, async { clock.advance(Duration::from_secs(1)) }));
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert_eq!(error.to_string(), "connecting to server.example.com port 80 took longer than 30s");
+    assert_eq!(
+        error.to_string(),
+        "connecting to server.example.com port 80 took longer than 30s, waiting for the server's answer"
+    );
     assert!(error.is_retryable());
 }
 
@@ -302,4 +305,34 @@ fn a_server_that_vanishes_is_an_error_of_the_network() {
         assert_eq!(error.kind(), ErrorKind::Io);
         assert!(error.is_retryable());
     }
+}
+
+#[test]
+fn a_server_that_takes_no_request_may_have_said_why() {
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
+    let io = Script::deaf([Step::Send(busy.into())]);
+    let error = block_on(client().connect_over(io)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(error.response().unwrap().status(), 503);
+    assert_eq!(error.response().unwrap().body(), "busy");
+
+    let io = Script::deaf([Step::Send("SSH-2.0".into())]);
+    let error = block_on(client().connect_over(io)).unwrap_err();
+    assert_eq!(error.to_string(), "the server's answer is not HTTP");
+}
+
+#[test]
+fn a_server_that_takes_no_request_and_says_nothing_is_not_waited_for_long() {
+    let failed = |error: Error| {
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert_eq!(error.to_string(), "the transport failed: broken pipe");
+    };
+    failed(block_on(client().connect_over(Script::deaf([]))).unwrap_err());
+
+    let clock = Clock::new();
+    let client = client().config(Config::default().timer(clock.clone()));
+    let mut connecting = pin!(client.connect_over(Script::deaf([Step::Wait])));
+    assert!(block_on(poll_immediate(&mut connecting)).is_none());
+    clock.advance(Duration::from_secs(1));
+    failed(block_on(connecting).unwrap_err());
 }

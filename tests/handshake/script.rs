@@ -33,6 +33,8 @@ pub(crate) struct Script {
     steps: VecDeque<Step>,
     log: Log,
     pause: bool,
+    /// Takes nothing.
+    is_deaf: bool,
 }
 
 /// What was done to a [`Script`].
@@ -65,6 +67,11 @@ impl Script {
     /// Answers the request, in pieces of that size, and then waits.
     pub(crate) fn answer(answer: impl FnOnce(&str) -> Vec<u8> + Send + 'static) -> Self {
         Self::new([Step::Answer(Box::new(answer)), Step::Wait])
+    }
+
+    /// Follows the steps, and fails whenever it is written to.
+    pub(crate) fn deaf(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self { is_deaf: true, ..Self::new(steps) }
     }
 
     pub(crate) fn log(&self) -> Log {
@@ -135,6 +142,9 @@ impl AsyncWrite for Script {
         _cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.is_deaf {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         // Short writes.
         let buf = &buf[..buf.len().min(100)];
         self.log.0.lock().unwrap().written.extend_from_slice(buf);

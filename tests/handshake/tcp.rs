@@ -11,7 +11,7 @@ use futures::{
     AsyncReadExt, AsyncWriteExt, SinkExt, StreamExt,
     future::{Either, join, select},
 };
-use smol::net::{TcpListener, TcpStream};
+use smol::net::TcpStream;
 use wsweave::{
     Accept, Acceptor, Client, Config, ConnectionExt, ErrorKind, Refusal, Server, connect,
     http::StatusCode, listen,
@@ -163,29 +163,6 @@ fn a_callback_that_panics_does_not_stop_the_server() {
 }
 
 #[test]
-fn a_dead_port_is_an_error_of_the_network() {
-    within(async {
-        let addr = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let error = connect(&format!("ws://{addr}/")).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Io);
-        assert!(error.is_retryable());
-        let text = format!("cannot connect to 127.0.0.1 port {}: ", addr.port());
-        assert!(error.to_string().starts_with(&text), "{error}");
-    });
-}
-
-#[test]
-fn a_silent_server_is_an_error_in_time() {
-    within(async {
-        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("ws://{}/", silent.local_addr().unwrap());
-        let config = Config::default().connect_timeout(Duration::from_millis(20));
-        let client = Client::new(&url).unwrap().config(config);
-        assert_eq!(client.connect().await.unwrap_err().kind(), ErrorKind::Timeout);
-    });
-}
-
-#[test]
 fn both_sides_of_a_wrapped_stream_end_at_once() {
     within(async {
         let [near, far] = tcp_streams().map(socket);
@@ -195,17 +172,6 @@ fn both_sides_of_a_wrapped_stream_end_at_once() {
         // The server keeps its connection, so that only `poll_close` can end TCP.
         let both = join(client.close(), server.next());
         assert!(matches!(in_time(Duration::from_secs(5), both).await, Some((Ok(()), None))));
-    });
-}
-
-#[cfg(not(feature = "tls"))]
-#[test]
-fn the_feature_that_is_missing_is_named() {
-    within(async {
-        let listener = listen("127.0.0.1:0").await.unwrap();
-        let error = connect(&format!("wss://{}/", listener.local_addr())).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains("feature `tls`"), "{error}");
     });
 }
 

@@ -88,6 +88,13 @@ fn what_is_no_websocket_url_is_an_error_when_built() {
 }
 
 #[test]
+fn a_url_that_is_too_long_for_a_request_is_an_error_when_built() {
+    let error = Client::new(&format!("ws://a.example/{}", "x".repeat(1 << 16))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("too long"), "{error}");
+}
+
+#[test]
 fn a_user_becomes_basic_authorization() {
     for (url, credentials) in [
         ("ws://Aladdin:open%20sesame@a.example/", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),

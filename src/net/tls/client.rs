@@ -145,16 +145,14 @@ impl ClientTls {
         self.changed()
     }
 
-    /// Does the TLS handshake with a server that is to be `host`. The limit in time is the caller's.
-    pub(in crate::net) async fn connect(&self, host: &str, io: Socket) -> Result<Socket, Error> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+    /// Prepares TLS with a server that is to be `host`, so that what is wrong at this side is known
+    /// before anything is dialed.
+    pub(in crate::net) fn connector(&self, host: &str) -> Result<Connector, Error> {
+        let server = ServerName::try_from(host.to_owned()).map_err(|error| {
             let message = format!("no certificate can be for the host {host:?}");
             Error::with_source(ErrorKind::InvalidInput, message, error)
         })?;
-        match TlsConnector::from(self.config()?).connect(name, io).await {
-            Ok(stream) => Ok(Socket::new(Stream(stream))),
-            Err(error) => Err(explain::server_failed(host, error)),
-        }
+        Ok(Connector { server, config: self.config()? })
     }
 
     /// Forgets what was made of the settings before.
@@ -180,6 +178,23 @@ impl ClientTls {
             config.client_auth_cert_resolver = Arc::clone(identity) as _;
         }
         Ok(config)
+    }
+}
+
+/// Whom to meet by TLS, and how.
+pub(in crate::net) struct Connector {
+    server: ServerName<'static>,
+    config: Arc<ClientConfig>,
+}
+
+impl Connector {
+    /// Does the TLS handshake. The limit in time is the caller's.
+    pub(in crate::net) async fn connect(self, io: Socket) -> Result<Socket, Error> {
+        let Self { server, config } = self;
+        match TlsConnector::from(config).connect(server.clone(), io).await {
+            Ok(stream) => Ok(Socket::new(Stream(stream))),
+            Err(error) => Err(explain::server_failed(&server.to_str(), error)),
+        }
     }
 }
 
