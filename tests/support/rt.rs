@@ -17,6 +17,7 @@ struct Runtime {
     block_on: fn(LocalBoxFuture<'_, ()>),
     spawn: fn(BoxFuture<'static, ()>),
     socket: fn(TcpStream) -> Socket,
+    count_tasks: fn() -> usize,
 }
 
 const RUNTIMES: &[Runtime] = &[
@@ -25,24 +26,28 @@ const RUNTIMES: &[Runtime] = &[
         block_on: |work| on_tokio::runtime().block_on(work),
         spawn: |task| drop(on_tokio::runtime().spawn(task)),
         socket: on_tokio::socket,
+        count_tasks: || on_tokio::runtime().metrics().num_alive_tasks(),
     },
     #[cfg(feature = "smol")]
     Runtime {
         block_on: |work| smol::block_on(work),
         spawn: |task| smol::spawn(task).detach(),
         socket: |stream| smol::net::TcpStream::try_from(stream).unwrap().into(),
+        count_tasks: || 0,
     },
     #[cfg(feature = "async-std")]
     Runtime {
         block_on: |work| async_std::task::block_on(work),
         spawn: |task| drop(async_std::task::spawn(task)),
         socket: |stream| async_std::net::TcpStream::from(stream).into(),
+        count_tasks: || 0,
     },
     // One that the crate knows nothing of.
     Runtime {
         block_on: |work| futures::executor::block_on(work),
         spawn: |task| smol::spawn(task).detach(),
         socket: |stream| Socket::new(smol::net::TcpStream::try_from(stream).unwrap()),
+        count_tasks: || 0,
     },
 ];
 
@@ -80,6 +85,11 @@ pub(crate) fn spawn<T: Send + 'static>(
     let (task, handle) = task.remote_handle();
     (RUNTIME.spawn)(Box::pin(task));
     handle
+}
+
+/// How many tasks the runtime has, if it tells, as tokio does; else none.
+pub(crate) fn count_tasks() -> usize {
+    (RUNTIME.count_tasks)()
 }
 
 /// A socket of the runtime's own stream.
