@@ -12,8 +12,10 @@ mod files;
 mod origins;
 mod peers;
 mod platform;
-#[path = "../support/rt.rs"]
-#[allow(dead_code, reason = "the tests share it, and these use a part of it")]
-mod rt;
+#[path = "../support/mod.rs"]
+mod support;
 mod transport;
 mod trust;
+mod ways;
+
+use crate::support::rt;
