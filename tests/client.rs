@@ -5,9 +5,17 @@
 
 mod support;
 
-use std::io::Write;
+use std::{
+    io::{Read, Write},
+    pin::pin,
+    time::Duration,
+};
 
-use futures::StreamExt;
+use futures::{
+    StreamExt,
+    channel::oneshot,
+    future::{Either, select},
+};
 use wsweave::{Client, Config, ConnectionExt, ErrorKind};
 #[cfg(not(feature = "tls"))]
 use {std::net::TcpListener, wsweave::Proxy};
@@ -157,6 +165,24 @@ fn the_configuration_holds_for_the_connection() {
     assert_eq!(within(conn.next()), None);
     let error = conn.finish().unwrap().error.as_ref().unwrap();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+}
+
+#[test]
+fn dropping_the_attempt_ends_it() {
+    let (asked, was_asked) = oneshot::channel();
+    let (addr, server) = serve_one(move |mut stream| {
+        asked.send(read_head(&mut stream)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.read(&mut [0]).unwrap()
+    });
+    let client = client(&format!("ws://{addr}/"));
+    within(async {
+        match select(pin!(client.connect()), was_asked).await {
+            Either::Left((result, _)) => panic!("{result:?} without an answer"),
+            Either::Right((request, _)) => assert!(request.unwrap().starts_with("GET / ")),
+        }
+    });
+    assert_eq!(server.join().unwrap(), 0);
 }
 
 #[cfg(not(feature = "tls"))]

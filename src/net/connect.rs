@@ -35,10 +35,11 @@ impl Client {
     ///
     /// Those of [`connect_over`](Self::connect_over), where [`Config::connect_timeout`] covers name
     /// look-up, TCP, the proxy, TLS, the handshake and redirects together; [`ErrorKind::Io`] if the host
-    /// or the proxy is not found or does not answer; [`ErrorKind::Refused`] or [`ErrorKind::Handshake`]
-    /// if the proxy refuses or is none; [`ErrorKind::InvalidInput`] if the environment's is none by its
-    /// name; [`ErrorKind::Unsupported`] without the feature of a runtime, and for `wss://` without the
-    /// feature `tls`.
+    /// or the proxy is not found or does not answer; [`ErrorKind::Tls`] if the server's certificate is
+    /// not trusted, or TLS fails otherwise; [`ErrorKind::Refused`] or [`ErrorKind::Handshake`] if the
+    /// proxy refuses or is none; [`ErrorKind::InvalidInput`] if the environment's is none by its name;
+    /// [`ErrorKind::Unsupported`] without the feature of a runtime, and for `wss://` without the feature
+    /// `tls`.
     ///
     /// # Cancel safety
     ///
@@ -138,9 +139,10 @@ impl Client {
     /// [`ErrorKind::Refused`] if the server answers with another status than 101, see
     /// [`Error::response`], whose body is what comes within a second (without a clock: what has
     /// arrived); [`ErrorKind::Handshake`] if its answer breaks a rule, which the error names;
-    /// [`ErrorKind::LimitExceeded`] if the answer's head is too large; [`ErrorKind::Timeout`] if it
-    /// takes longer than [`Config::connect_timeout`](crate::Config::connect_timeout);
-    /// [`ErrorKind::Io`] if the transport fails or ends.
+    /// [`ErrorKind::LimitExceeded`] if the answer's head is too large; [`ErrorKind::Timeout`], with what
+    /// was waited for, if it takes longer than
+    /// [`Config::connect_timeout`](crate::Config::connect_timeout); [`ErrorKind::Io`] if the transport
+    /// fails or ends.
     ///
     /// # Cancel safety
     ///
