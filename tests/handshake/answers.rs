@@ -10,7 +10,8 @@ use wsweave::{Bytes, Client, Config, ConnectionExt, Error, ErrorKind, http::Resp
 
 use crate::{
     client::{client, connect, switching},
-    script::{Clock, Script, Step},
+    script::{Script, Step},
+    support::ManualClock,
 };
 
 fn refused(result: Result<impl Sized, Error>) -> Response<Bytes> {
@@ -21,7 +22,7 @@ fn refused(result: Result<impl Sized, Error>) -> Response<Bytes> {
 
 /// A client that waits for a body, whatever the features.
 fn patient() -> Client {
-    client().config(Config::default().timer(Clock::new()))
+    client().config(Config::default().timer(ManualClock::new()))
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn only_the_first_kilobytes_of_a_body_are_kept() {
 
 #[test]
 fn a_body_that_does_not_come_is_not_waited_for_long() {
-    let clock = Clock::new();
+    let clock = ManualClock::new();
     let client = client().config(Config::default().timer(clock.clone()));
     let io = Script::whole("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nsta");
     let mut connecting = pin!(client.connect_over(io));

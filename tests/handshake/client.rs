@@ -9,7 +9,10 @@ use futures::{
 };
 use wsweave::{Accept, Client, Config, Connection, ConnectionExt, Error, ErrorKind};
 
-use crate::script::{Clock, Script, Step};
+use crate::{
+    script::{Script, Step},
+    support::{ManualClock, header},
+};
 
 /// An answer that fits the request, with more headers.
 pub(crate) fn switching(request: &str, headers: &str) -> String {
@@ -24,13 +27,6 @@ pub(crate) fn switching(request: &str, headers: &str) -> String {
 fn accept_key(request: &str) -> String {
     let key = header(request, "sec-websocket-key").unwrap();
     async_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes())
-}
-
-pub(crate) fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
-    request
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .find_map(|(other, value)| other.eq_ignore_ascii_case(name).then_some(value))
 }
 
 pub(crate) fn client() -> Client {
@@ -265,7 +261,7 @@ fn a_frame_right_behind_the_answer_is_the_first_message() {
 
 #[test]
 fn a_server_that_says_nothing_is_an_error_in_time() {
-    let clock = Clock::new();
+    let clock = ManualClock::new();
     let client = client().config(Config::default().timer(clock.clone()));
     let mut connecting = pin!(client.connect_over(Script::new([Step::Wait])));
     assert!(block_on(poll_immediate(&mut connecting)).is_none());
@@ -329,7 +325,7 @@ fn a_server_that_takes_no_request_and_says_nothing_is_not_waited_for_long() {
     };
     failed(block_on(client().connect_over(Script::deaf([]))).unwrap_err());
 
-    let clock = Clock::new();
+    let clock = ManualClock::new();
     let client = client().config(Config::default().timer(clock.clone()));
     let mut connecting = pin!(client.connect_over(Script::deaf([Step::Wait])));
     assert!(block_on(poll_immediate(&mut connecting)).is_none());

@@ -7,11 +7,10 @@ mod answers;
 mod client;
 mod confused;
 mod requests;
-#[path = "../support/rt.rs"]
-#[allow(dead_code, reason = "the tests share it, and these use a part of it")]
-mod rt;
 mod script;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
 #[cfg(feature = "runtime")]
 mod tcp;
 mod traits;

@@ -1,18 +1,14 @@
-//! A transport that plays a part, and a clock that the test moves.
+//! A transport that plays a part.
 
 use std::{
     collections::VecDeque,
-    fmt,
-    future::poll_fn,
-    io,
+    fmt, io,
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    task::{Context, Poll},
 };
 
 use futures::io::{AsyncRead, AsyncWrite};
-use wsweave::{Sleep, Timer};
 
 /// What the peer does, one thing a read.
 pub(crate) enum Step {
@@ -158,45 +154,5 @@ impl AsyncWrite for Script {
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.log.0.lock().unwrap().closed = true;
         Poll::Ready(Ok(()))
-    }
-}
-
-/// A clock that the test moves.
-#[derive(Clone)]
-pub(crate) struct Clock(Arc<Mutex<Hands>>);
-
-struct Hands {
-    now: Instant,
-    sleepers: Vec<Waker>,
-}
-
-impl Clock {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Hands { now: Instant::now(), sleepers: Vec::new() })))
-    }
-
-    pub(crate) fn advance(&self, duration: Duration) {
-        let mut hands = self.0.lock().unwrap();
-        hands.now += duration;
-        hands.sleepers.drain(..).for_each(Waker::wake);
-    }
-}
-
-impl Timer for Clock {
-    fn now(&self) -> Instant {
-        self.0.lock().unwrap().now
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        let clock = self.clone();
-        let end = clock.now() + duration;
-        Box::pin(poll_fn(move |cx| {
-            let mut hands = clock.0.lock().unwrap();
-            if hands.now >= end {
-                return Poll::Ready(());
-            }
-            hands.sleepers.push(cx.waker().clone());
-            Poll::Pending
-        }))
     }
 }

@@ -12,7 +12,10 @@ use wsweave::{
     http::{Response, StatusCode},
 };
 
-use crate::script::{Clock, Script, Step};
+use crate::{
+    script::{Script, Step},
+    support::ManualClock,
+};
 
 /// The one of RFC 6455, section 1.2.
 pub(crate) const REQUEST: &str = "GET /chat?room=7 HTTP/1.1\r\n\
@@ -249,7 +252,7 @@ fn an_error_in_the_callback_is_told_to_us_and_not_to_the_client() {
 
 #[test]
 fn the_whole_head_has_to_come_in_time_however_it_drips() {
-    let clock = Clock::new();
+    let clock = ManualClock::new();
     let config = Config::default().timer(clock.clone()).handshake_timeout(Duration::from_secs(10));
     let acceptor = Acceptor::new().config(config);
     let drip = REQUEST.bytes().map(|byte| {
@@ -305,7 +308,7 @@ fn a_transport_that_lies_about_what_it_read_is_an_error() {
 
 #[test]
 fn a_refused_peer_is_read_on_for_a_bounded_time() {
-    let clock = Clock::new();
+    let clock = ManualClock::new();
     let acceptor = Acceptor::new().config(Config::default().timer(clock.clone()));
     let io = Script::whole("GET / HTTP/1.1\r\n\r\n");
     let log = io.log();
@@ -322,7 +325,7 @@ fn a_refused_peer_is_read_on_for_a_bounded_time() {
 fn a_refused_peer_is_read_on_up_to_a_bound() {
     let io = Script::whole([b"GET / HTTP/1.1\r\n\r\n".as_slice(), &vec![b'x'; 1 << 20]].concat());
     let log = io.log();
-    let acceptor = Acceptor::new().config(Config::default().timer(Clock::new()));
+    let acceptor = Acceptor::new().config(Config::default().timer(ManualClock::new()));
     assert_eq!(block_on(acceptor.accept(io)).unwrap_err().kind(), ErrorKind::Handshake);
     assert!((60_000..80_000).contains(&log.read()), "{}", log.read());
 }

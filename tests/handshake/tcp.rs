@@ -18,8 +18,8 @@ use wsweave::{
 };
 
 use crate::{
-    rt::{in_time, socket, tcp_streams, within},
     server::REQUEST,
+    support::rt::{in_time, socket, tcp_streams, within},
 };
 
 /// Runs `work` beside a server that accepts nobody.

@@ -3,7 +3,7 @@
 use futures::executor::block_on;
 use wsweave::{Client, ErrorKind};
 
-use crate::{client::header, script::Script};
+use crate::{script::Script, support::header};
 
 fn request(url: &str) -> String {
     let io = Script::default();
