@@ -128,16 +128,13 @@ impl Timer for Tokio {
 
     fn sleep(&self, duration: Duration) -> Sleep {
         let _context = self.0.enter();
-        let mut sleep = unless_panic(|| Box::pin(time::sleep(duration)));
-        Box::pin(future::poll_fn(move |cx| match &mut sleep {
-            Some(alarm) => match unless_panic(|| alarm.as_mut().poll(cx)) {
-                Some(poll) => poll,
-                None => {
-                    sleep = None;
-                    Poll::Pending
-                }
-            },
-            None => Poll::Pending,
+        let mut alarm = unless_panic(|| Box::pin(time::sleep(duration)));
+        Box::pin(future::poll_fn(move |cx| {
+            let polled = alarm.as_mut().and_then(|alarm| unless_panic(|| alarm.as_mut().poll(cx)));
+            if polled.is_none() {
+                alarm = None;
+            }
+            polled.unwrap_or(Poll::Pending)
         }))
     }
 }
