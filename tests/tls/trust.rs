@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures::{SinkExt, StreamExt, join};
-use rcgen::date_time_ymd;
+use rcgen::{BasicConstraints, IsCa, date_time_ymd, generate_simple_self_signed};
 use wsweave::{
     Client, ClientTls, ConnectionExt, ErrorKind, ServerTls,
     rustls::{
@@ -52,9 +52,13 @@ fn each_certificate_that_is_not_trusted_is_an_error_that_says_why() {
         let early = authority.issue_with(&LOOPBACK, |params| {
             params.not_before = date_time_ymd(3000, 1, 1);
         });
+        let authoritys = authority.issue_with(&LOOPBACK, |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        });
         for (identity, trusted, words) in [
             (expired, &authority, "has expired"),
             (early, &authority, "is not valid yet; the clock here may be wrong"),
+            (authoritys, &authority, "make it with `CA:FALSE`"),
             (authority.issue(&["other.example"]), &authority, "is for another name"),
             (authority.issue(&LOOPBACK), &Authority::new(), "ClientTls::ca_file"),
             // An authority that was made anew, under its old name.
@@ -71,6 +75,22 @@ fn each_certificate_that_is_not_trusted_is_an_error_that_says_why() {
             let anyone = ClientTls::new().danger_accept_invalid_certs();
             assert_meet(&client(addr, anyone), &mut server).await;
         }
+    });
+}
+
+#[test]
+fn a_certificate_that_signed_itself_can_be_trusted() {
+    within(async {
+        let folder = Authority::new();
+        let names = LOOPBACK.map(str::to_owned);
+        let rcgen::CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
+        let identity = Identity {
+            certificate: folder.file("self.pem", &cert.pem()),
+            key: folder.file("self.key", &signing_key.serialize_pem()),
+        };
+        let (mut server, addr) = serve(identity.server()).await;
+        let tls = ClientTls::new().ca_file(&identity.certificate).unwrap();
+        assert_meet(&client(addr, tls), &mut server).await;
     });
 }
 

@@ -74,7 +74,8 @@ impl ClientTls {
     }
 
     /// Trusts the roots in a PEM file, too, beside the platform's and those of files before. The
-    /// platform then needs none.
+    /// platform then needs none. A server's certificate that it signed itself will do, if that does not
+    /// claim to be an authority's (`CA:TRUE`).
     ///
     /// # Errors
     ///

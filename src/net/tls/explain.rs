@@ -1,6 +1,6 @@
 //! What went wrong in TLS, in words that say what to do about it.
 
-use std::{borrow::Cow, io};
+use std::io;
 
 use futures_rustls::rustls::{self, AlertDescription, CertificateError, InvalidMessage};
 
@@ -95,22 +95,26 @@ fn is_about_certificate(alert: AlertDescription) -> bool {
 }
 
 fn untrusted(host: &str, reason: &CertificateError) -> String {
-    let advice: Cow<'_, str> = match reason {
+    let advice = match reason {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "is for another name; connect by one that it has".into()
+            "is for another name; connect by one that it has"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "has expired; it has to be renewed there, unless the clock here is wrong".into()
+            "has expired; it has to be renewed there, unless the clock here is wrong"
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "is not valid yet; the clock here may be wrong".into()
+            "is not valid yet; the clock here may be wrong"
         }
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "is of an authority that is not trusted here; if it should be, give its certificate \
              to `ClientTls::ca_file`"
-                .into()
         }
-        _ => "is not accepted".into(),
+        // What `openssl req -x509` makes if it is not told otherwise.
+        CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+            "is that of an authority and not of a server; make it with `CA:FALSE`, or issue \
+             another one with it"
+        }
+        _ => "is not accepted",
     };
     format!("the certificate of {host} {advice}")
 }
