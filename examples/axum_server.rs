@@ -9,7 +9,6 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL},
     response::{Html, Response},
     routing::get,
 };
@@ -17,7 +16,8 @@ use hyper::upgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use wsweave::{
-    Config, Connection, ConnectionExt, Origins, Refusal, Role, Socket, handshake::server::respond,
+    Accept, Config, Connection, ConnectionExt, Origins, Refusal, Role, Socket,
+    handshake::server::respond_with,
 };
 
 #[tokio::main]
@@ -42,10 +42,8 @@ async fn answer(request: Request) -> Response {
 /// Answers a proper handshake; the connection begins behind the answer, in a task of its own.
 fn websocket(request: Request) -> Result<Response, Refusal> {
     Origins::same_host().check(&request)?;
-    let mut response = respond(&request)?;
-    if offers(&request, "echo") {
-        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("echo"));
-    }
+    let accept = Accept::new().choose_subprotocol(&request, ["echo"]);
+    let response = respond_with(&request, accept)?;
     tokio::spawn(async {
         match upgrade::on(request).await {
             Ok(io) => echo(Socket::from_tokio(TokioIo::new(io))).await,
@@ -53,13 +51,6 @@ fn websocket(request: Request) -> Result<Response, Refusal> {
         }
     });
     Ok(response.map(|()| Body::empty()))
-}
-
-/// Tells whether the client offers a subprotocol.
-fn offers(request: &Request, name: &str) -> bool {
-    let lines = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
-    let mut offered = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-    offered.any(|offered| offered.trim() == name)
 }
 
 /// Sends every message back.

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL},
+    header::{CONTENT_TYPE, HeaderValue},
     server::conn::http1,
     service::service_fn,
     upgrade,
@@ -17,7 +17,8 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use wsweave::{
-    Config, Connection, ConnectionExt, Origins, Refusal, Role, Socket, handshake::server::respond,
+    Accept, Config, Connection, ConnectionExt, Origins, Refusal, Role, Socket,
+    handshake::server::respond_with,
 };
 
 #[tokio::main]
@@ -61,10 +62,8 @@ fn page() -> Response<Full<Bytes>> {
 /// Answers a proper handshake; the connection begins behind the answer, in a task of its own.
 fn websocket(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {
     Origins::same_host().check(&request)?;
-    let mut response = respond(&request)?;
-    if offers(&request, "echo") {
-        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("echo"));
-    }
+    let accept = Accept::new().choose_subprotocol(&request, ["echo"]);
+    let response = respond_with(&request, accept)?;
     tokio::spawn(async {
         match upgrade::on(request).await {
             Ok(io) => echo(Socket::from_tokio(TokioIo::new(io))).await,
@@ -72,13 +71,6 @@ fn websocket(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusa
         }
     });
     Ok(response.map(|()| Full::default()))
-}
-
-/// Tells whether the client offers a subprotocol.
-fn offers(request: &Request<Incoming>, name: &str) -> bool {
-    let lines = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
-    let mut offered = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-    offered.any(|offered| offered.trim() == name)
 }
 
 /// Sends every message back.

@@ -100,7 +100,7 @@ impl Accept {
     /// let acceptor = Acceptor::new()
     ///     .on_request(|request| Ok(Accept::new().choose_subprotocol(request, ["chat", "mqtt"])));
     /// ```
-    pub fn choose_subprotocol<I>(mut self, request: &Request<()>, supported: I) -> Self
+    pub fn choose_subprotocol<B, I>(mut self, request: &Request<B>, supported: I) -> Self
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
@@ -113,7 +113,9 @@ impl Accept {
 
     /// Gives this connection a configuration of its own: limits and timeouts by path, say.
     ///
-    /// Those of the opening handshake are the server's.
+    /// Those of the opening handshake are the server's. [`respond_with`] has no use for it.
+    ///
+    /// [`respond_with`]: crate::handshake::server::respond_with
     ///
     /// ```
     /// use wsweave::{Accept, Acceptor, Config};
@@ -131,7 +133,7 @@ impl Accept {
     /// Puts the decision into the answer with status 101.
     pub(super) fn apply(
         self,
-        request: &Request<()>,
+        request: &HeaderMap,
         response: &mut Response<()>,
     ) -> Result<Accepted, Refusal> {
         let config = self.config;
@@ -140,7 +142,7 @@ impl Accept {
         let Some(name) = self.subprotocol else {
             return Ok(Accepted { subprotocol: None, config });
         };
-        let value = list(request.headers(), SEC_WEBSOCKET_PROTOCOL)
+        let value = list(request, SEC_WEBSOCKET_PROTOCOL)
             .find(|offered| *offered == name)
             .and_then(|offered| HeaderValue::from_str(offered).ok())
             .ok_or_else(|| {

@@ -143,7 +143,7 @@ fn answer(
     }
     let mut response = switch(&request)?;
     let accept = decided(&mut request, Purpose::Handshake, decide)?;
-    let Accepted { subprotocol, config } = accept.apply(&request, &mut response)?;
+    let Accepted { subprotocol, config } = accept.apply(request.headers(), &mut response)?;
     let opening = Opening::request(head.bytes, subprotocol);
     Ok((encode(&response)?, Outcome::Accepted { opening, config, rest: head.rest }))
 }
@@ -181,8 +181,7 @@ fn parse(head: &[u8]) -> Result<Request<()>, Refusal> {
 /// Checks a request by the rules of a handshake (RFC 6455, section 4.2.1), and makes the answer that
 /// accepts it (section 4.2.2): status 101 with the three headers that it takes.
 ///
-/// Send that, add a `Sec-WebSocket-Protocol` to it if you like, and hand the transport to
-/// [`Connection::from_raw`](crate::Connection::from_raw), or to
+/// Send that, and hand the transport to [`Connection::from_raw`](crate::Connection::from_raw), or to
 /// [`from_partially_read`](crate::Connection::from_partially_read) if more than the head was read. Of
 /// the request's origin nothing is asked here: that is what
 /// [`Origins::check`](crate::Origins::check) is for.
@@ -214,11 +213,41 @@ fn parse(head: &[u8]) -> Result<Request<()>, Refusal> {
 /// # Ok::<_, wsweave::http::Error>(())
 /// ```
 pub fn respond<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
+    respond_with(request, Accept::new())
+}
+
+/// Like [`respond`], with what an [`Accept`] adds to the answer: headers, and the subprotocol.
+///
+/// # Errors
+///
+/// Those of `respond`; 500 for a subprotocol that the client did not offer.
+///
+/// # Examples
+///
+/// ```
+/// use wsweave::{Accept, handshake::server::respond_with, http::Request};
+///
+/// let request = Request::get("/chat")
+///     .header("Host", "server.example.com")
+///     .header("Upgrade", "websocket")
+///     .header("Connection", "Upgrade")
+///     .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+///     .header("Sec-WebSocket-Version", "13")
+///     .header("Sec-WebSocket-Protocol", "mqtt, chat")
+///     .body(())?;
+/// let accept = Accept::new().choose_subprotocol(&request, ["chat"]);
+/// let response = respond_with(&request, accept).unwrap();
+/// assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "chat");
+/// # Ok::<_, wsweave::http::Error>(())
+/// ```
+pub fn respond_with<B>(request: &Request<B>, accept: Accept) -> Result<Response<()>, Refusal> {
     check_http(request)?;
     if !asks_for_websocket(request) {
         return Err(no_page());
     }
-    switch(request)
+    let mut response = switch(request)?;
+    accept.apply(request.headers(), &mut response)?;
+    Ok(response)
 }
 
 /// The answer that accepts a request, if that is a proper handshake.

@@ -1,5 +1,7 @@
-//! Makes the certificates of the interoperability tests: `certificates FOLDER` writes `ca.pem`, and
-//! `cert.pem` with `key.pem` for the names of loopback and for `wsweave.test`.
+//! Makes certificates to try `wss://` with: `cargo run --example certificates -- FOLDER`.
+//!
+//! It writes `ca.pem`, the authority that a client has to trust, and for the server `cert.pem` with
+//! `key.pem`: for the names of loopback and for `wsweave.test`.
 
 use std::{error::Error, fs, path::Path, process::ExitCode};
 

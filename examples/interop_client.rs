@@ -1,5 +1,5 @@
 //! Lets the client of this crate talk to a server of another library that obeys the commands of
-//! `examples/echo_server/commands.rs`: `interop_client URL [CA]`.
+//! `echo_server/commands.rs`: `interop_client URL [CA]`. `interop/run.py` starts both.
 
 use std::{error::Error, fmt::Debug, process::ExitCode, time::Duration};
 
