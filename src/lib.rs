@@ -49,6 +49,13 @@
 //! # Ok::<_, wsweave::Error>(()) }).unwrap();
 //! ```
 //!
+//! # Where connections come from
+//!
+//! - [`connect`], and [`Client`] with all its settings; [`listen`], and [`Server`].
+//! - [`Client::connect_over`] and [`Acceptor::accept`] do the opening handshake over any transport.
+//! - In a framework that has done that, [`Connection::from_raw`]: see [`handshake`].
+//! - A socket of async-tungstenite or tokio-tungstenite gets hooks from [`adopt`](mod@adopt).
+//!
 //! # What to know first
 //!
 //! - **Nothing moves unless it is polled**: pings are answered, queued messages written and timeouts
