@@ -148,12 +148,6 @@ fn what_is_no_origin_is_an_error_when_built() {
 }
 
 #[test]
-fn a_client_can_do_without_nagles_switch() {
-    let (addr, _) = answering(switching);
-    let _conn = within(client(&format!("ws://{addr}/")).nodelay(false).connect()).unwrap();
-}
-
-#[test]
 fn the_configuration_holds_for_the_connection() {
     let (addr, _) = serve_one(|mut stream| {
         let answer = switching(&read_head(&mut stream));

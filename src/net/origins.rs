@@ -57,9 +57,9 @@ enum Scheme {
 impl Origins {
     /// Pages of the host, and the port, that the client's request names as its own: the default.
     ///
-    /// Their scheme has to be `http`, or `https` where `Server::tls` is set. Behind a
-    /// proxy that does TLS say [`same_host_over_tls`](Self::same_host_over_tls); behind one that changes
-    /// the `Host` header, use a [`list`](Self::list).
+    /// Their scheme has to be `http`, or `https` where `Server::tls` is set. Behind a proxy that does
+    /// TLS say [`same_host_over_tls`](Self::same_host_over_tls); behind one that changes the `Host`
+    /// header, use a [`list`](Self::list).
     ///
     /// ```
     /// use wsweave::{Origins, http::Request};

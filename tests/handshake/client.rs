@@ -147,6 +147,24 @@ fn any_split_of_the_answer_is_the_same_answer() {
 }
 
 #[test]
+fn dropping_the_handshake_half_way_drops_the_transport() {
+    let client = client();
+    let mut polls = 0;
+    loop {
+        let io = Script::pieces(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 10);
+        let log = io.log();
+        let mut connecting = Box::pin(client.connect_over(io));
+        if (0..=polls).any(|_| block_on(poll_immediate(&mut connecting)).is_some()) {
+            break;
+        }
+        drop(connecting);
+        assert!(log.is_dropped(), "after {polls} polls");
+        polls += 1;
+    }
+    assert!(polls > 3);
+}
+
+#[test]
 fn answers_of_servers_with_manners_of_their_own_are_fine() {
     let answers: [fn(String) -> String; 7] = [
         |answer| answer.replace("\r\n", "\n"),
