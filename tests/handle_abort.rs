@@ -125,7 +125,7 @@ fn both_halves_in_two_tasks_end() {
     }
 }
 
-#[cfg(feature = "async-std")]
+#[cfg(feature = "runtime")]
 #[test]
 fn it_ends_what_lingers_in_the_background() {
     for role in BOTH {

@@ -1,6 +1,6 @@
 //! `Server` over loopback: where it listens, whom it lets in, what it answers.
 
-#![cfg(feature = "async-std")]
+#![cfg(feature = "runtime")]
 
 mod support;
 
@@ -10,17 +10,12 @@ use std::{
     time::Duration,
 };
 
-use async_std::{
-    future::timeout,
-    io::{ReadExt, WriteExt},
-    net::TcpStream,
-    task,
-};
 use futures::{
-    SinkExt, StreamExt,
+    AsyncReadExt, AsyncWriteExt, SinkExt, StreamExt,
     channel::mpsc,
     future::{Either, join, select},
 };
+use smol::net::TcpStream;
 use wsweave::{
     Accept, CloseCode, Config, Connection, ConnectionExt, ErrorKind, Refusal, Server, Socket,
     connect,
@@ -28,7 +23,11 @@ use wsweave::{
     listen,
 };
 
-use crate::support::{Frame, ManualClock, ask, greet, request, upgraded, within};
+use crate::support::{
+    Frame, ManualClock, ask, greet, request,
+    rt::{in_time, spawn, yield_now},
+    upgraded, within,
+};
 
 fn url(server: &Server) -> String {
     format!("ws://{}", server.local_addr())
@@ -38,7 +37,7 @@ fn url(server: &Server) -> String {
 fn accepting(server: Server) -> (SocketAddr, mpsc::UnboundedReceiver<Connection>) {
     let addr = server.local_addr();
     let (sender, receiver) = mpsc::unbounded();
-    task::spawn(server.map(Ok).forward(sender));
+    spawn(server.map(Ok).forward(sender)).forget();
     (addr, receiver)
 }
 
@@ -212,7 +211,7 @@ fn a_head_that_drips_has_ten_seconds_in_all() {
             let _ = client.write_all(&[byte]).await;
             clock.advance_secs(1);
             drips += 1;
-            if let Ok(end) = timeout(Duration::from_millis(20), client.read(&mut [0])).await {
+            if let Some(end) = in_time(Duration::from_millis(20), client.read(&mut [0])).await {
                 assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
                 break;
             }
@@ -279,7 +278,7 @@ fn a_connection_that_lingers_counts() {
         silent.write_all(&Frame::close(1001, "").to(wsweave::Role::Server)).await.unwrap();
         assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
         while handle.connections() > 0 {
-            task::yield_now().await;
+            yield_now().await;
         }
         let _next = upgraded(addr).await;
     });
@@ -304,7 +303,8 @@ fn connections_are_served_side_by_side() {
     within(async {
         let server = listen("127.0.0.1:0").await.unwrap();
         let url = url(&server);
-        task::spawn(server.serve(|conn| conn.on_each(|peer, m| peer.send(m.clone())).run()));
+        let echo = server.serve(|conn| conn.on_each(|peer, m| peer.send(m.clone())).run());
+        let _serving = spawn(echo);
         let mut clients = [connect(&url).await.unwrap(), connect(&url).await.unwrap()];
         for client in clients.iter_mut().rev() {
             client.send("hello".into()).await.unwrap();

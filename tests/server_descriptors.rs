@@ -1,20 +1,24 @@
 //! Whatever becomes of clients, a server keeps no descriptor of them. A binary of its own: it counts
 //! those of the whole process.
 
-#![cfg(all(target_os = "linux", feature = "async-std"))]
+#![cfg(all(target_os = "linux", feature = "runtime"))]
 #![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
 
 mod support;
 
 use std::{fs, net::SocketAddr, time::Duration};
 
-use async_std::{io::WriteExt, net::TcpStream, task};
-use futures::{SinkExt, StreamExt};
+use futures::{AsyncWriteExt, SinkExt, StreamExt};
+use smol::net::TcpStream;
 use wsweave::{
     Accept, Config, Connection, ConnectionExt, Refusal, connect, http::StatusCode, listen,
 };
 
-use crate::support::{ask, request, upgraded, within};
+use crate::support::{
+    ask, request,
+    rt::{spawn, yield_now},
+    upgraded, within,
+};
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
@@ -68,14 +72,14 @@ fn descriptors_are_given_back() {
                 _ => Ok(Accept::new()),
             });
             let (addr, handle) = (server.local_addr(), server.handle());
-            let serving = task::spawn(server.serve(serve_one));
+            let serving = spawn(server.serve(serve_one));
             futures::stream::iter(0..visits).for_each_concurrent(8, |_| visit(addr)).await;
             let shutdown = handle.shutdown(Duration::from_secs(20)).await;
             assert_eq!((shutdown.aborted, handle.connections()), (0, 0));
             serving.await;
             let before = *before.get_or_insert(descriptors());
             while descriptors() > before {
-                task::yield_now().await;
+                yield_now().await;
             }
         }
     });

@@ -1,6 +1,6 @@
 //! `Server` on Unix sockets, and what becomes of their files.
 
-#![cfg(all(unix, feature = "async-std"))]
+#![cfg(all(unix, feature = "runtime"))]
 #![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
 
 mod support;
@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures::{StreamExt, future::join};
-use wsweave::{Client, ConnectionExt, ErrorKind, Server, Socket};
+use wsweave::{Client, ConnectionExt, ErrorKind, Server};
 
 use crate::support::within;
 
@@ -40,9 +40,8 @@ impl Drop for Place {
 
 /// Connects, and returns the server's side.
 async fn meet(server: &mut Server, path: &Path) -> wsweave::Connection {
-    let stream = async_std::os::unix::net::UnixStream::connect(path).await.unwrap();
     let client = Client::new("ws://server.example/").unwrap();
-    let (client, conn) = join(client.connect_over(Socket::new(stream)), server.next()).await;
+    let (client, conn) = join(client.connect_unix(path), server.next()).await;
     assert!(client.is_ok());
     conn.unwrap()
 }

@@ -1,6 +1,6 @@
 //! How a server is shut down.
 
-#![cfg(feature = "async-std")]
+#![cfg(feature = "runtime")]
 #![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
 
 mod support;
@@ -15,36 +15,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_std::{
-    io::{ReadExt, WriteExt},
-    net::TcpStream,
-    task::{self, JoinHandle},
-};
 use futures::{
-    FutureExt, StreamExt,
+    AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt,
     channel::{mpsc, oneshot},
-    future::{join, join_all},
+    future::{RemoteHandle, join, join_all},
     stream::FusedStream,
 };
+use smol::net::TcpStream;
 use wsweave::{
     Accept, CloseCode, Config, Connection, ConnectionExt, Finish, Initiator, Role, ServerHandle,
     Shutdown, connect, listen,
 };
 
-use crate::support::{Frame, ManualClock, upgraded, within};
+use crate::support::{Frame, ManualClock, rt::spawn, upgraded, within};
 
 /// Far more than anything here takes.
 const LONG: Duration = Duration::from_secs(50);
 
 /// Serves, in the background, with connections that run until they end.
-async fn serving() -> (SocketAddr, ServerHandle, JoinHandle<Shutdown>) {
+async fn serving() -> (SocketAddr, ServerHandle, RemoteHandle<Shutdown>) {
     let server = listen("127.0.0.1:0").await.unwrap();
     let (addr, handle) = (server.local_addr(), server.handle());
-    (addr, handle, task::spawn(server.serve(ConnectionExt::run)))
+    (addr, handle, spawn(server.serve(ConnectionExt::run)))
 }
 
-async fn client(addr: SocketAddr) -> JoinHandle<Finish> {
-    task::spawn(connect(&format!("ws://{addr}")).await.unwrap().run())
+async fn client(addr: SocketAddr) -> RemoteHandle<Finish> {
+    spawn(connect(&format!("ws://{addr}")).await.unwrap().run())
 }
 
 /// Reads the server's Close.
@@ -121,7 +117,7 @@ fn what_is_left_after_the_timeout_is_aborted() {
         let (addr, handle, serving) = serving().await;
         let mut silent = upgraded(addr).await;
         let polite = client(addr).await;
-        let shutdown = task::spawn({
+        let shutdown = spawn({
             let handle = handle.clone();
             async move { handle.shutdown(Duration::from_secs(1)).await }
         });
@@ -141,7 +137,7 @@ fn the_configurations_clock_counts_the_timeout() {
         let config = Config::default().timer(clock.clone());
         let server = listen("127.0.0.1:0").await.unwrap().config(config);
         let (addr, handle) = (server.local_addr(), server.handle());
-        task::spawn(server.serve(ConnectionExt::run));
+        let _serving = spawn(server.serve(ConnectionExt::run));
         let mut silent = upgraded(addr).await;
         let mut shutdown = Box::pin(handle.shutdown(Duration::from_secs(5)));
         assert!(shutdown.as_mut().now_or_never().is_none());
@@ -159,7 +155,7 @@ fn a_connection_that_lingers_is_waited_for_and_aborted() {
         for answers in [true, false] {
             let server = listen("127.0.0.1:0").await.unwrap();
             let (addr, handle) = (server.local_addr(), server.handle());
-            task::spawn(server.serve(|conn| async { drop(conn) }));
+            let _serving = spawn(server.serve(|conn| async { drop(conn) }));
             let mut silent = upgraded(addr).await;
             silent.read_exact(&mut [0; 4]).await.unwrap();
             assert_eq!(handle.connections(), 1);
@@ -191,7 +187,7 @@ fn tasks_that_do_not_end_are_cancelled() {
         let server = listen("127.0.0.1:0").await.unwrap();
         let (addr, handle) = (server.local_addr(), server.handle());
         let guard = Arc::clone(&cancelled);
-        task::spawn(server.serve(move |conn: Connection| {
+        let _serving = spawn(server.serve(move |conn: Connection| {
             let guard = Guard(Arc::clone(&guard));
             async move {
                 pending::<()>().await;
@@ -215,7 +211,7 @@ fn what_a_task_does_after_its_connection_is_waited_for() {
         let (ended, mut has_ended) = mpsc::unbounded();
         let (save, may_save) = oneshot::channel();
         let may_save = may_save.shared();
-        let serving = task::spawn(server.serve(move |conn| {
+        let serving = spawn(server.serve(move |conn| {
             let (ended, may_save) = (ended.clone(), may_save.clone());
             async move {
                 conn.run().await;
@@ -312,7 +308,7 @@ fn the_callback_may_ask_for_it() {
             assert!(handle.shutdown(Duration::ZERO).now_or_never().is_some());
             Ok(Accept::new())
         });
-        let serving = task::spawn(server.serve(ConnectionExt::run));
+        let serving = spawn(server.serve(ConnectionExt::run));
         // Nobody is let in any more.
         let answer = support::ask(addr, &support::request("/")).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503 "), "{answer}");

@@ -160,22 +160,34 @@ const MAX_GONE: usize = 64;
 /// How long to wait after a client could not be accepted.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
-#[cfg(all(test, feature = "async-std"))]
+#[cfg(test)]
 mod tests {
-    use std::{iter, task::Waker};
+    use std::{future, iter, task::Waker, time::Instant};
 
     use futures::{StreamExt, stream};
     use futures_test::task::new_count_waker;
 
     use super::*;
-    use crate::rt;
+
+    /// A pause that never ends.
+    struct Endless;
+
+    impl Timer for Endless {
+        fn now(&self) -> Instant {
+            Instant::now()
+        }
+
+        fn sleep(&self, _: Duration) -> Sleep {
+            Box::pin(future::pending())
+        }
+    }
 
     /// Listeners whose system gives these errors, and then nothing.
     fn failing(kinds: impl IntoIterator<Item = io::ErrorKind>) -> Listeners {
         let errors: Vec<_> = kinds.into_iter().map(|kind| Err(kind.into())).collect();
         let mut listeners = Listeners::new();
         listeners.incoming.push(Box::pin(stream::iter(errors).chain(stream::pending())));
-        listeners.timer = rt::ambient().map(|runtime| runtime.timer());
+        listeners.timer = Some(Arc::new(Endless));
         listeners
     }
 

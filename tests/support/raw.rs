@@ -1,11 +1,9 @@
-//! Clients over TCP that say only what the test has them say.
+//! Clients over TCP that say only what the test has them say, on every runtime with the same sockets.
 
 use std::net::SocketAddr;
 
-use async_std::{
-    io::{ReadExt, WriteExt},
-    net::TcpStream,
-};
+use futures::{AsyncReadExt, AsyncWriteExt};
+use smol::net::TcpStream;
 
 /// A proper request for a connection.
 pub(crate) fn request(path: &str) -> String {
