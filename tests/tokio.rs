@@ -5,15 +5,24 @@
 
 mod support;
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::pending,
+    io::{Read, Write},
+    task::Context,
+    time::Duration,
+};
 
 use futures::{FutureExt, SinkExt, StreamExt, executor::block_on, future::join};
-use tokio::runtime::{Builder, Runtime};
+use futures_test::task::new_count_waker;
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::coop,
+};
 use wsweave::{Config, Connection, ConnectionExt, ErrorKind, Role, Socket, connect, listen};
 
 use crate::support::{
-    BOTH, Frame, Rig,
-    rt::{in_time, yield_now},
+    BOTH, Frame, ManualClock, Rig, parse,
+    rt::{in_time, socket, tcp_streams, yield_now},
     within,
 };
 
@@ -172,4 +181,49 @@ fn a_transport_of_tokios_traits_is_a_socket() {
         assert_eq!(heard, [vec![7; 1000].into()]);
         assert!(server.finish().unwrap().clean);
     });
+}
+
+#[test]
+fn a_drop_says_goodbye_although_the_tasks_budget_is_spent() {
+    within(async {
+        let [near, mut far] = tcp_streams();
+        let mut conn = Connection::from_raw(socket(near), Role::Server, Config::default());
+        conn.send("first".into()).await.unwrap();
+        conn.feed("last".into()).await.unwrap();
+        spend_budget().await;
+        drop(conn);
+        let mut received = Vec::new();
+        far.read_to_end(&mut received).unwrap();
+        let all = [Frame::text("first"), Frame::text("last"), Frame::close(1001, "")];
+        assert_eq!(parse(&received).0, all);
+    });
+}
+
+#[test]
+fn keepalive_hears_what_has_arrived_although_the_tasks_budget_is_spent() {
+    within(async {
+        let [near, mut far] = tcp_streams();
+        let clock = ManualClock::new();
+        let config = Config::default().timer(clock.clone());
+        let mut conn = Connection::from_raw(socket(near), Role::Client, config);
+        conn.send("first".into()).await.unwrap();
+        let (waker, wakes) = new_count_waker();
+        let mut cx = Context::from_waker(&waker);
+        assert!(conn.poll_next_unpin(&mut cx).is_pending());
+        clock.advance_secs(20);
+        assert!(conn.poll_next_unpin(&mut cx).is_pending(), "the peer is asked");
+        let before = wakes.get();
+        far.write_all(&Frame::text("alive").to(Role::Client)).unwrap();
+        until(|| wakes.get() > before).await;
+        clock.advance_secs(20);
+        spend_budget().await;
+        assert_eq!(conn.next().await, Some("alive".into()));
+    });
+}
+
+/// Uses up what tokio lets a task do before others have their turn.
+async fn spend_budget() {
+    while coop::has_budget_remaining() {
+        coop::consume_budget().await;
+    }
 }

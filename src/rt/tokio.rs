@@ -5,7 +5,7 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -15,10 +15,10 @@ use ::tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream, lookup_host},
     runtime::Handle,
-    task::{JoinError, JoinHandle},
+    task::{JoinError, JoinHandle, coop::unconstrained},
     time,
 };
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 
 use super::{Accepted, Boxed, Endpoint, Incoming, Listening, Runtime};
 use crate::{
@@ -128,14 +128,15 @@ impl Timer for Tokio {
 
     fn sleep(&self, duration: Duration) -> Sleep {
         let _context = self.0.enter();
-        let mut alarm = unless_panic(|| Box::pin(time::sleep(duration)));
-        Box::pin(future::poll_fn(move |cx| {
-            let polled = alarm.as_mut().and_then(|alarm| unless_panic(|| alarm.as_mut().poll(cx)));
-            if polled.is_none() {
-                alarm = None;
+        let sleep = unless_panic(|| time::sleep(duration));
+        Box::pin(async move {
+            if let Some(sleep) = sleep {
+                if AssertUnwindSafe(sleep).catch_unwind().await.is_ok() {
+                    return;
+                }
             }
-            polled.unwrap_or(Poll::Pending)
-        }))
+            future::pending().await
+        })
     }
 }
 
@@ -216,7 +217,7 @@ impl<S: AsyncRead + Unpin> futures_io::AsyncRead for Futures<S> {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
-        ready!(Pin::new(&mut self.0).poll_read(cx, &mut buf))?;
+        ready!(unbudgeted(cx, |cx| Pin::new(&mut self.0).poll_read(cx, &mut buf)))?;
         Poll::Ready(Ok(buf.filled().len()))
     }
 }
@@ -227,7 +228,7 @@ impl<S: AsyncWrite + Unpin> futures_io::AsyncWrite for Futures<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        unbudgeted(cx, |cx| Pin::new(&mut self.0).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -235,7 +236,7 @@ impl<S: AsyncWrite + Unpin> futures_io::AsyncWrite for Futures<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        unbudgeted(cx, |cx| Pin::new(&mut self.0).poll_write_vectored(cx, bufs))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -245,4 +246,11 @@ impl<S: AsyncWrite + Unpin> futures_io::AsyncWrite for Futures<S> {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
+}
+
+/// Polls whether or not the task has used up the budget that tokio gives it for a turn: then "would
+/// block" would not mean that nothing has arrived, or that a last attempt to write is of no use. How
+/// much is done in a turn the connection limits itself.
+fn unbudgeted<T>(cx: &mut Context<'_>, poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    pin!(unconstrained(future::poll_fn(poll))).poll(cx)
 }
