@@ -77,6 +77,8 @@ fn a_shutdown_removes_the_file() {
         let server = Server::new().bind_unix(place.socket()).unwrap();
         server.handle().shutdown(Duration::ZERO).await;
         assert!(!place.socket().exists());
+        let _server = server.bind_unix(place.socket()).unwrap();
+        assert!(!place.socket().exists());
     });
 }
 

@@ -23,8 +23,8 @@ use futures::{
 };
 use smol::net::TcpStream;
 use wsweave::{
-    Accept, CloseCode, Config, Connection, ConnectionExt, Finish, Initiator, Role, ServerHandle,
-    Shutdown, connect, listen,
+    Accept, CloseCode, Config, Connection, ConnectionExt, Finish, Initiator, Role, Server,
+    ServerHandle, Shutdown, connect, listen,
 };
 
 use crate::support::{Frame, ManualClock, rt::spawn, upgraded, within};
@@ -88,6 +88,17 @@ fn at_once_nobody_is_accepted_any_more() {
 }
 
 #[test]
+fn a_listener_that_comes_after_it_is_closed_at_once() {
+    within(async {
+        let server = Server::new();
+        assert_eq!(counts(server.handle().shutdown(LONG).await), (0, 0));
+        let server = server.bind("127.0.0.1:0").await.unwrap();
+        assert!(TcpStream::connect(server.local_addr()).await.is_err());
+        assert_eq!(counts(server.serve(ConnectionExt::run).await), (0, 0));
+    });
+}
+
+#[test]
 fn a_server_that_waits_is_woken_and_ends() {
     within(async {
         let mut server = listen("127.0.0.1:0").await.unwrap();
@@ -146,6 +157,17 @@ fn the_configurations_clock_counts_the_timeout() {
         assert!(shutdown.as_mut().now_or_never().is_none());
         clock.advance_secs(1);
         assert_eq!(counts(shutdown.await), (0, 1));
+    });
+}
+
+#[test]
+fn a_handle_made_outside_of_the_runtime_counts_the_timeout_too() {
+    let server = within(listen("127.0.0.1:0")).unwrap();
+    let (addr, handle) = (server.local_addr(), server.handle());
+    within(async {
+        let _serving = spawn(server.serve(ConnectionExt::run));
+        let _silent = upgraded(addr).await;
+        assert_eq!(counts(handle.shutdown(Duration::ZERO).await), (0, 1));
     });
 }
 

@@ -200,17 +200,9 @@ impl Connection<Pipe> {
 }
 
 impl Connection {
-    /// At a server: the client's address, and the right to be one of its connections.
-    pub(crate) fn admitted(
-        mut self,
-        peer_addr: Option<SocketAddr>,
-        permit: Option<Permit>,
-    ) -> Self {
-        let driver = self.driver_mut();
-        driver.wire.io.permit = permit;
-        if let Some(opening) = &mut driver.core.opening {
-            opening.peer_addr = peer_addr;
-        }
+    /// With the right to be one of a server's connections.
+    pub(crate) fn with_permit(mut self, permit: Option<Permit>) -> Self {
+        self.driver_mut().wire.io.permit = permit;
         self
     }
 }

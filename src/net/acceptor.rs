@@ -189,7 +189,7 @@ impl Acceptor {
         let mut permit = None;
         let admit = || admit().map(|admitted| permit = Some(admitted));
         let conn = self.accept_with(io, peer, admit).await?;
-        Ok(conn.admitted(peer, permit))
+        Ok(conn.with_peer_addr(peer).with_permit(permit))
     }
 
     async fn accept_with<S: AsyncRead + AsyncWrite + Unpin>(

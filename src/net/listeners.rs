@@ -1,7 +1,7 @@
 //! [`Listeners`]: where a server accepts clients, all of them in one place.
 
 use std::{
-    fmt, io,
+    fmt, io, mem,
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -38,6 +38,7 @@ enum Accepting {
     Now,
     /// After this, because it failed.
     After(Sleep),
+    Never,
 }
 
 impl Listeners {
@@ -53,13 +54,17 @@ impl Listeners {
         }
     }
 
+    /// Listens there, too; after the end that is over at once.
     pub(super) fn add(&mut self, listener: Listening, runtime: &dyn Runtime) -> io::Result<()> {
         let addr = match &listener {
             Listening::Tcp(listener) => Some(listener.local_addr()?),
             #[cfg(unix)]
             Listening::Unix(_) => None,
         };
-        self.incoming.push(runtime.listen(listener)?);
+        let incoming = runtime.listen(listener)?;
+        if !self.is_closed() {
+            self.incoming.push(incoming);
+        }
         self.addrs.extend(addr);
         self.timer = Some(runtime.timer());
         Ok(())
@@ -68,7 +73,9 @@ impl Listeners {
     /// Has a file removed when its listener is closed.
     #[cfg(unix)]
     pub(super) fn keep(&mut self, file: SocketFile) {
-        self.files.push(file);
+        if !self.is_closed() {
+            self.files.push(file);
+        }
     }
 
     pub(super) fn addrs(&self) -> &[SocketAddr] {
@@ -80,11 +87,22 @@ impl Listeners {
         self.incoming.is_empty()
     }
 
-    /// Nobody is accepted any more.
-    pub(super) fn close(&mut self) {
+    /// The clock of the runtime that it listens on.
+    pub(super) fn timer(&self) -> Option<Arc<dyn Timer>> {
+        self.timer.clone()
+    }
+
+    /// Nobody is accepted any more, once what this returns is dropped.
+    #[must_use]
+    pub(super) fn close(&mut self) -> Vec<Incoming> {
         #[cfg(unix)]
         self.files.clear();
-        self.incoming.clear();
+        self.accepting = Accepting::Never;
+        mem::take(&mut self.incoming)
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.accepting, Accepting::Never)
     }
 
     /// The next client.

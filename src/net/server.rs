@@ -293,8 +293,8 @@ impl Server {
     /// let handle = wsweave::Server::new().handle();
     /// ```
     pub fn handle(&self) -> ServerHandle {
-        let timer = rt::timer(&self.acceptor.config.clock);
-        ServerHandle { shared: Arc::clone(&self.shared), timer }
+        let clock = self.acceptor.config.clock.clone();
+        ServerHandle { shared: Arc::clone(&self.shared), clock }
     }
 
     /// Serves every connection with the future that `serve_one` makes of it, each in a task of its own,

@@ -16,7 +16,10 @@ use super::{
     listeners::Listeners,
     registry::{Registry, Stage},
 };
-use crate::config::Timer;
+use crate::{
+    config::{Clock, Timer},
+    rt,
+};
 
 /// A server as other tasks and threads see it: to count its connections, and to shut it down.
 ///
@@ -44,7 +47,7 @@ use crate::config::Timer;
 #[derive(Clone)]
 pub struct ServerHandle {
     pub(super) shared: Arc<Shared>,
-    pub(super) timer: Option<Arc<dyn Timer>>,
+    pub(super) clock: Clock,
 }
 
 /// What a server shares with its handles.
@@ -92,6 +95,7 @@ impl ServerHandle {
     /// aborted; its owner has to drop it.
     ///
     /// Any number may call it, at any time: the shortest timeout counts, and all get the same result.
+    /// A listener that is added later is closed at once.
     /// Without a clock ([`Config::no_timer`](crate::Config::no_timer)) there is no timeout.
     ///
     /// # Cancel safety
@@ -149,11 +153,20 @@ impl ServerHandle {
 
     /// Whether the work was done in time.
     async fn within(&self, limit: Duration, work: impl Future<Output = ()>) -> bool {
-        let Some(timer) = &self.timer else {
+        let Some(timer) = self.timer() else {
             work.await;
             return true;
         };
         matches!(select(pin!(work), timer.sleep(limit)).await, Either::Left(_))
+    }
+
+    /// By default that of the runtime which the server listens on, wherever the handle is used. Without
+    /// a listener there is nothing to wait for.
+    fn timer(&self) -> Option<Arc<dyn Timer>> {
+        match &self.clock {
+            Clock::Ambient => self.shared.listeners().timer(),
+            clock => rt::timer(clock),
+        }
     }
 }
 
@@ -172,7 +185,9 @@ impl Shared {
 
     /// Closes the listeners, and has the server notice.
     pub(super) fn close(&self) {
-        self.listeners().close();
+        let closed = self.listeners().close();
+        // Without the lock: it may have the last waker of a task, which may have anything.
+        drop(closed);
         self.server.wake();
     }
 }
