@@ -207,14 +207,14 @@ fn keepalive_hears_what_has_arrived_although_the_tasks_budget_is_spent() {
         let config = Config::default().timer(clock.clone());
         let mut conn = Connection::from_raw(socket(near), Role::Client, config);
         conn.send("first".into()).await.unwrap();
-        let (waker, wakes) = new_count_waker();
+        let (waker, count) = new_count_waker();
         let mut cx = Context::from_waker(&waker);
         assert!(conn.poll_next_unpin(&mut cx).is_pending());
         clock.advance_secs(20);
         assert!(conn.poll_next_unpin(&mut cx).is_pending(), "the peer is asked");
-        let before = wakes.get();
+        let before = count.get();
         far.write_all(&Frame::text("alive").to(Role::Client)).unwrap();
-        until(|| wakes.get() > before).await;
+        until(|| count.get() > before).await;
         clock.advance_secs(20);
         spend_budget().await;
         assert_eq!(conn.next().await, Some("alive".into()));
