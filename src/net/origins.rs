@@ -16,8 +16,8 @@ use crate::{
 /// From which web pages a server accepts connections.
 ///
 /// A browser lets any page connect to any server, with the user's cookies, and says in the `Origin`
-/// header which page that is (RFC 6455, section 10.2). A server that trusts cookies, or the network that
-/// it is in, has to look at it; this looks at it by default.
+/// header which page that is (RFC 6455, section 10.2). A server that trusts cookies has to look at it;
+/// this looks at it by default. One that trusts the network that it is in needs a [`list`](Self::list).
 ///
 /// A request without an `Origin` is no browser's, and is accepted whatever the policy: the header
 /// protects the users of browsers, it keeps nobody out who can write one. For that ask for a password,
@@ -60,6 +60,10 @@ impl Origins {
     /// Their scheme has to be `http`, or `https` where `Server::tls` is set. Behind a proxy that does
     /// TLS say [`same_host_over_tls`](Self::same_host_over_tls); behind one that changes the `Host`
     /// header, use a [`list`](Self::list).
+    ///
+    /// What the client names need not be a name of this server: whoever owns a domain can have it lead
+    /// here while a page of it is open (DNS rebinding). That page has no cookies of other hosts, so
+    /// cookies are safe; a server that trusts the network that it is in needs a [`list`](Self::list).
     ///
     /// ```
     /// use wsweave::{Origins, http::Request};

@@ -50,11 +50,12 @@ pub async fn listen(addr: &str) -> Result<Server, Error> {
 /// Accepts WebSocket connections: a stream of them, which ends when the server is
 /// [shut down](ServerHandle::shutdown).
 ///
-/// Handshakes run side by side, 512 at most, and only while the stream is polled: serve each connection
-/// in a task of its own, as [`serve`](Self::serve) does. One that fails is logged with `tracing` and
-/// costs the others nothing, and neither does one that takes its time: it has
-/// [`Config::handshake_timeout`], 10 s, from the first byte of TLS to the last of the answer. If the
-/// system gives no more sockets, accepting pauses for 200 ms at a time.
+/// Handshakes run side by side, and only while the stream is polled: serve each connection in a task of
+/// its own, as [`serve`](Self::serve) does, and on tokio poll the stream in the context of the runtime.
+/// A handshake that fails is logged with `tracing` and costs the others nothing, and neither does one
+/// that takes its time: it has [`Config::handshake_timeout`], 10 s, from the first byte of TLS to the
+/// last of the answer. There are 512 at most: where as many clients dawdle, others wait for one of those
+/// to be done. If the system gives no more sockets, accepting pauses for 200 ms at a time.
 ///
 /// Settings hold for the handshakes to come; it does not matter whether they are made before `bind` or
 /// after. Without a listener the stream ends at once.

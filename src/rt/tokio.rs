@@ -135,7 +135,7 @@ impl Timer for Tokio {
                     return;
                 }
             }
-            future::pending().await
+            future::pending::<()>().await;
         })
     }
 }
