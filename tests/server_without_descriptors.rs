@@ -27,7 +27,7 @@ fn it_pauses_instead_of_spinning_and_goes_on_when_there_are_some() {
         client.write_all(request("/").as_bytes()).unwrap();
 
         let limit = getrlimit(Resource::Nofile);
-        setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..limit.clone() }).unwrap();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..limit }).unwrap();
         let mut polls = 0;
         let next = poll_fn(|cx| {
             polls += 1;
