@@ -129,5 +129,6 @@ async fn serve_one(
     }
 }
 
-/// How long the clients have to answer the Close when the server stops.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the clients have to answer the Close when the server stops: less than
+/// `Config::close_timeout`, so that it is clear which of them counts as aborted.
+const PATIENCE: Duration = Duration::from_secs(5);

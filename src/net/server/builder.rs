@@ -17,7 +17,6 @@ use super::{
     accepting::Handshake,
     listeners::{cannot_listen, look_up},
     shutdown::Shared,
-    tls::ServerTls,
 };
 use crate::{
     config::Config,
@@ -25,6 +24,7 @@ use crate::{
     error::Error,
     ext::ConnectionExt,
     handshake::{Accept, Refusal},
+    net::tls::ServerTls,
     rt::{self, Listening},
 };
 
@@ -84,7 +84,7 @@ pub async fn listen(addr: &str) -> Result<Server, Error> {
 #[must_use = "a server does nothing unless polled"]
 pub struct Server {
     pub(super) acceptor: Acceptor,
-    pub(super) tls: Option<ServerTls>,
+    pub(in crate::net) tls: Option<ServerTls>,
     pub(super) max_connections: usize,
     pub(super) shared: Arc<Shared>,
     pub(super) handshakes: FuturesUnordered<Handshake>,

@@ -4,7 +4,7 @@ use std::str;
 
 use http::HeaderMap;
 
-use super::{client::Client, url::Url};
+use super::{builder::Client, url::Url};
 use crate::{
     error::{Error, ErrorKind},
     handshake::client::Answer,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, future::Future, net::SocketAddr};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
-    client::{Client, Via},
+    builder::{Client, Via},
     dial::Dialer,
     env_proxy,
     stage::Stage,

@@ -8,11 +8,12 @@ use http::{
     header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL},
 };
 
-use super::{authorization, proxy::Proxy, tls::ClientTls, url::Url};
+use super::{authorization, proxy::Proxy, url::Url};
 use crate::{
     config::Config,
     error::{Error, ErrorKind},
     handshake::{field, is_token},
+    net::tls::ClientTls,
 };
 
 /// Makes client connections: a URL, and what to say and to ask for in the opening handshake (RFC 6455,
@@ -46,7 +47,7 @@ pub struct Client {
     pub(super) headers: HeaderMap,
     subprotocols: Vec<String>,
     pub(super) config: Arc<Config>,
-    pub(super) tls: ClientTls,
+    pub(in crate::net) tls: ClientTls,
     pub(super) via: Via,
     pub(super) nodelay: bool,
     pub(super) max_redirects: usize,
