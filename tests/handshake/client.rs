@@ -323,15 +323,17 @@ fn a_server_that_vanishes_is_an_error_of_the_network() {
 
 #[test]
 fn a_server_that_takes_no_request_may_have_said_why() {
+    // Without a clock only what is there at once would be read.
+    let client = client().config(Config::default().timer(ManualClock::new()));
     let busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
     let io = Script::deaf([Step::Send(busy.into())]);
-    let error = block_on(client().connect_over(io)).unwrap_err();
+    let error = block_on(client.connect_over(io)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(error.response().unwrap().status(), 503);
     assert_eq!(error.response().unwrap().body(), "busy");
 
     let io = Script::deaf([Step::Send("SSH-2.0".into())]);
-    let error = block_on(client().connect_over(io)).unwrap_err();
+    let error = block_on(client.connect_over(io)).unwrap_err();
     assert_eq!(error.to_string(), "the server's answer is not HTTP");
 }
 
