@@ -49,6 +49,20 @@ fn keepalive_wakes_the_task_by_itself() {
 }
 
 #[test]
+fn what_came_before_the_first_silence_does_not_prolong_it() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        rig.receive([Frame::text("the last sign of life")]);
+        assert_eq!(rig.settle().len(), 1);
+        for _ in 0..2 {
+            rig.clock.advance_secs(20);
+            let _ = rig.next();
+        }
+        assert!(rig.has_ended());
+    }
+}
+
+#[test]
 fn an_answered_ping_keeps_the_connection_alive() {
     for role in BOTH {
         let mut rig = Rig::new(role);

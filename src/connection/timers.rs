@@ -196,8 +196,9 @@ impl Timers {
             return Ok(None);
         }
         let quiet = Keepalive::Quiet { since: now };
+        let heard = mem::take(&mut self.heard);
         let keepalive = match self.keepalive {
-            Some(keepalive) if !mem::take(&mut self.heard) => keepalive,
+            Some(keepalive) if !heard => keepalive,
             _ => *self.keepalive.insert(quiet),
         };
         let (deadline, expired) = match keepalive {
