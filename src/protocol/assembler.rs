@@ -56,8 +56,9 @@ impl Assembler {
         Ok(())
     }
 
-    /// Takes in, and unmasks, a piece of a frame of which `left` bytes were still to come.
-    pub(super) fn push(&mut self, piece: &[u8], key: Option<[u8; 4]>, left: usize) {
+    /// Takes in, and unmasks, a piece of a frame; `left` bytes of the message were still to come, if
+    /// that is known.
+    pub(super) fn push(&mut self, piece: &[u8], key: Option<[u8; 4]>, left: Option<usize>) {
         self.make_room(piece.len(), left);
         let start = self.payload.len();
         self.payload.extend_from_slice(piece);
@@ -100,12 +101,13 @@ impl Assembler {
         }
     }
 
-    /// Grows by doubling, so that a peer pays for memory by sending, but not beyond what the frame
-    /// will need.
-    fn make_room(&mut self, piece: usize, left: usize) {
+    /// Grows by doubling, so that a peer pays for memory by sending, and many small fragments are not
+    /// moved at each; but not beyond what the message is known to need.
+    fn make_room(&mut self, piece: usize, left: Option<usize>) {
         let (len, capacity) = (self.payload.len(), self.payload.capacity());
         if capacity - len < piece {
-            let wanted = (len + left).min((2 * capacity).max(len + piece));
+            let most = left.map_or(usize::MAX, |left| len + left);
+            let wanted = most.min((2 * capacity).max(len + piece));
             self.payload.reserve_exact(wanted - len);
         }
     }

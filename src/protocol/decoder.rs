@@ -160,7 +160,8 @@ impl Arriving {
     /// Takes in what belongs to the frame from the start of `data`; returns how much that was.
     fn take_in(&mut self, data: &[u8], message: &mut Assembler) -> usize {
         let taken = self.left.min(data.len());
-        message.push(&data[..taken], self.key, self.left);
+        // Of a message whose last frame this is not, more is to come than is known.
+        message.push(&data[..taken], self.key, self.fin.then_some(self.left));
         self.key = self.key.map(|key| mask::rotate(key, taken));
         self.left -= taken;
         taken

@@ -13,6 +13,7 @@ pub(crate) struct Counting;
 thread_local! {
     static HELD: Cell<usize> = const { Cell::new(NOTHING) };
     static PEAK: Cell<usize> = const { Cell::new(NOTHING) };
+    static TOTAL: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The most bytes that this thread held while it ran `work`, above what it held before.
@@ -30,12 +31,20 @@ pub(crate) fn held_after(work: impl FnOnce()) -> usize {
     HELD.get().saturating_sub(before)
 }
 
+/// The bytes that this thread allocated while it ran `work`, freed or not: how much was moved about.
+pub(crate) fn total_of(work: impl FnOnce()) -> usize {
+    let before = TOTAL.get();
+    work();
+    TOTAL.get() - before
+}
+
 fn count(allocated: usize, freed: usize) {
     // A thread that ends has given up its counters and still frees.
     let _ = HELD.try_with(|held| {
         held.set(held.get() + allocated - freed);
         let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.get())));
     });
+    let _ = TOTAL.try_with(|total| total.set(total.get() + allocated));
 }
 
 // SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing, for the
