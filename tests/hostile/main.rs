@@ -6,7 +6,11 @@
 
 #[path = "../support/allocator.rs"]
 mod allocator;
+mod floods;
 mod frames;
+mod handshakes;
+mod hooks;
+mod silence;
 #[path = "../support/mod.rs"]
 mod support;
 
