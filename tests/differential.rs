@@ -224,8 +224,12 @@ fn payloads() -> impl Strategy<Value = Vec<u8>> {
         4 => "\\PC{0,30}".prop_map(String::into_bytes),
         2 => vec(any::<u8>(), 0..150),
         1 => vec(prop_oneof![Just(0xe2), Just(0xf0), Just(0xed), Just(0xa0), Just(0x82)], 0..4),
-        1 => (0..2_000usize).prop_map(|size| vec![b'x'; size]),
+        1 => sizes_near_limits().prop_map(|size| vec![b'x'; size]),
     ]
+}
+
+fn sizes_near_limits() -> impl Strategy<Value = usize> {
+    prop_oneof![0..2_000usize, MAX_FRAME - 1..MAX_FRAME + 2, MAX_MESSAGE - 1..MAX_MESSAGE + 2]
 }
 
 /// One message whose payload is cut anywhere, with control frames between its fragments.
@@ -263,8 +267,9 @@ fn closes() -> impl Strategy<Value = Frame> {
 
 /// A frame with anything in its header.
 fn odd_frames() -> impl Strategy<Value = Frame> {
-    (any::<bool>(), 0..8u8, 0..16u8, payloads()).prop_map(|(fin, rsv, opcode, payload)| {
-        let frame = Frame::new(opcode, payload).with_rsv(rsv.saturating_sub(4));
+    let reserved = prop_oneof![Just(0), 0..8u8];
+    (any::<bool>(), reserved, 0..16u8, payloads()).prop_map(|(fin, rsv, opcode, payload)| {
+        let frame = Frame::new(opcode, payload).with_rsv(rsv);
         if fin { frame } else { frame.unfinished() }
     })
 }
@@ -314,6 +319,8 @@ fn write(role: Role, frame: Frame, manner: Manner) -> Vec<u8> {
 fn streams() -> impl Strategy<Value = (Role, Vec<u8>)> {
     let frames = prop_oneof![
         12 => messages(),
+        1 => messages().prop_map(|mut frames| frames.drain(1..).collect()),
+        1 => messages().prop_map(|frames| frames[..frames.len() - 1].to_vec()),
         4 => controls().prop_map(|frame| vec![frame]),
         2 => closes().prop_map(|frame| vec![frame]),
         1 => odd_frames().prop_map(|frame| vec![frame]),
