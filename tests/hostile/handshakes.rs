@@ -39,7 +39,7 @@ fn request_with(lines: &str) -> String {
 /// What a server answers to `bytes`, behind which the client has ended its side, and what comes of it.
 fn serve(config: Config, bytes: impl AsRef<[u8]>) -> (Outcome, Wire) {
     let (script, wire) = Wire::new();
-    wire.give(bytes);
+    wire.give_in_pieces(bytes.as_ref(), 1_024);
     wire.end();
     let acceptor = acceptor(config);
     let mut accepting = pin!(acceptor.accept(script));
@@ -177,15 +177,16 @@ fn lists_of_any_shape_are_read_in_linear_time() {
         ("quotes", &|n| format!("Sec-WebSocket-Extensions: x;y=\"{}", "\\\"".repeat(n / 2))),
     ];
     for (shape, header) in shapes {
-        let [few, many] = [32_000, 128_000].map(|n| {
+        let [few, many] = [8_000, 128_000].map(|n| {
             let request = request_with(&header(n));
             let (outcome, _) = serve(roomy(), &request);
             assert!(matches!(outcome, Poll::Ready(Ok(_))), "{shape}: {outcome:?}");
             let allocated = allocator::total_of(|| drop(serve(roomy(), &request)));
             (allocated, time_of(|| drop(serve(roomy(), &request))))
         });
-        assert!(many.0 < 8 * few.0, "{shape}: four times as long, {few:?} to {many:?}");
-        assert!(many.1 < 10 * few.1, "{shape}: four times as long, {few:?} to {many:?}");
+        // 256 times as much would be quadratic; a busy machine may take its time.
+        assert!(many.0 < 32 * few.0, "{shape}: 16 times as long, {few:?} to {many:?}");
+        assert!(many.1 < 80 * few.1, "{shape}: 16 times as long, {few:?} to {many:?}");
     }
 }
 
