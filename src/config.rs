@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::compression::Compression;
+
 /// Which end of the connection this is (RFC 6455, section 1.2). A client masks what it sends, a
 /// server does not; a server ends TCP first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +61,8 @@ pub struct Config {
     /// reason "idle timeout"; `None`, the default, or 0: forever. Pings and pongs do not count, be they
     /// keepalive's; a part of a message does.
     pub idle_timeout: Option<Duration>,
+    /// Whether and how messages are compressed, with a peer that can; `None`, the default: not at all.
+    pub compression: Option<Compression>,
     /// How long connecting may take: name look-up, TCP, the proxy, TLS, the opening handshake and
     /// redirects together. 30 s.
     pub connect_timeout: Duration,
@@ -86,6 +90,7 @@ impl Default for Config {
             keepalive_interval: Some(Duration::from_secs(20)),
             keepalive_timeout: Duration::from_secs(20),
             idle_timeout: None,
+            compression: None,
             connect_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
             max_head_size: 16 << 10,
@@ -131,6 +136,20 @@ impl Config {
         max_headers: usize = 32;
     }
 
+    /// Sets [`compression`](#structfield.compression); `None` turns it off.
+    ///
+    /// ```
+    /// use wsweave::{Compression, Config};
+    ///
+    /// let config = Config::default().compression(Compression::default());
+    /// assert_eq!(config.compression.unwrap().level, 6);
+    /// ```
+    #[must_use]
+    pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.compression = compression.into();
+        self
+    }
+
     /// Sets the only source of time: of every timeout and of keepalive. The default is the ambient
     /// runtime's clock.
     ///
@@ -166,6 +185,7 @@ impl fmt::Debug for Config {
             .field("keepalive_interval", &self.keepalive_interval)
             .field("keepalive_timeout", &self.keepalive_timeout)
             .field("idle_timeout", &self.idle_timeout)
+            .field("compression", &self.compression)
             .field("connect_timeout", &self.connect_timeout)
             .field("handshake_timeout", &self.handshake_timeout)
             .field("max_head_size", &self.max_head_size)

@@ -49,6 +49,9 @@ pub enum ErrorKind {
     Protocol,
     /// The peer sent text that is not UTF-8. The Close that answers it carries 1007.
     InvalidUtf8,
+    /// The peer sent a compressed message that cannot be inflated. The Close that answers it carries
+    /// 1007.
+    InvalidDeflate,
     /// The peer exceeded a limit. The Close that answers it carries 1009, or 1008.
     LimitExceeded,
     /// A hook failed, or sent without end. The Close carries 1011.
@@ -170,9 +173,10 @@ impl From<Error> for io::Error {
             ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
             ErrorKind::Closed => io::ErrorKind::NotConnected,
             ErrorKind::Full => io::ErrorKind::WouldBlock,
-            ErrorKind::Protocol | ErrorKind::InvalidUtf8 | ErrorKind::LimitExceeded => {
-                io::ErrorKind::InvalidData
-            }
+            ErrorKind::Protocol
+            | ErrorKind::InvalidUtf8
+            | ErrorKind::InvalidDeflate
+            | ErrorKind::LimitExceeded => io::ErrorKind::InvalidData,
             ErrorKind::Timeout => io::ErrorKind::TimedOut,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::Refused => io::ErrorKind::ConnectionRefused,

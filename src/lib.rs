@@ -84,6 +84,7 @@
 
 pub mod adopt;
 mod close;
+mod compression;
 mod config;
 mod connection;
 mod error;
@@ -106,6 +107,7 @@ pub use crate::net::{ClientTls, ServerTls};
 pub use crate::{
     adopt::adopt,
     close::{CloseCode, CloseFrame, Finish, Initiator},
+    compression::Compression,
     config::{Config, Role, Sleep, Timer},
     connection::{Connection, Handle, Peer, Pipe, TrySendError},
     error::{Error, ErrorKind},

@@ -14,9 +14,12 @@ use crate::{
     config::{Config, Role},
     error::{Error, ErrorKind},
     ext::Event,
-    handshake::Opening,
+    handshake::{Opening, extensions::Agreed},
     message::Message,
-    protocol::{Closing, Decoded, Decoder, MAX_CONTROL_PAYLOAD, Origin, Outgoing, Violation},
+    protocol::{
+        Closing, Decoded, Decoder, Deflater, Inflater, MAX_CONTROL_PAYLOAD, Origin, Outgoing,
+        Violation,
+    },
 };
 
 /// The state of a connection, apart from input and output.
@@ -82,6 +85,17 @@ impl Core {
             stirred: false,
             given_up: None,
         }
+    }
+
+    /// Compresses as both sides have agreed.
+    pub(super) fn compress(&mut self, agreed: Agreed) {
+        let (ours, theirs) = match self.role {
+            Role::Client => (agreed.client, agreed.server),
+            Role::Server => (agreed.server, agreed.client),
+        };
+        let settings = self.config.compression.clone().unwrap_or_default();
+        self.outgoing.deflate_with(Deflater::new(settings, ours));
+        self.decoder.inflate_with(Inflater::new(theirs));
     }
 
     pub(super) fn closing(&self) -> &Closing {

@@ -35,7 +35,10 @@ pub use self::{
 };
 use crate::{
     config::{Config, Role},
-    handshake::Opening,
+    handshake::{
+        Opening,
+        extensions::{self, Agreed},
+    },
     net::Permit,
     protocol::Outgoing,
     rt,
@@ -185,7 +188,8 @@ impl Connection<Pipe> {
         Self::pair_with(Config::default(), Config::default())
     }
 
-    /// Like [`pair`](Self::pair), with configurations.
+    /// Like [`pair`](Self::pair), with configurations. If both have
+    /// [`compression`](Config::compression), it is agreed on.
     ///
     /// ```
     /// use wsweave::{Config, Connection};
@@ -195,7 +199,11 @@ impl Connection<Pipe> {
     /// ```
     pub fn pair_with(client: Config, server: Config) -> (Self, Self) {
         let (near, far) = Pipe::pair();
-        (Self::from_raw(near, Role::Client, client), Self::from_raw(far, Role::Server, server))
+        let agreed = client.compression.as_ref().zip(server.compression.as_ref());
+        let agreed = agreed.and_then(|(client, server)| extensions::between(client, server));
+        let pair =
+            (Self::from_raw(near, Role::Client, client), Self::from_raw(far, Role::Server, server));
+        (pair.0.with_compression(agreed), pair.1.with_compression(agreed))
     }
 }
 
@@ -210,6 +218,14 @@ impl Connection {
 impl<S> Connection<S> {
     pub(crate) fn with_opening(mut self, opening: Opening) -> Self {
         self.driver_mut().core.opening = Some(Box::new(opening));
+        self
+    }
+
+    /// With compression as both sides have agreed.
+    pub(crate) fn with_compression(mut self, agreed: Option<Agreed>) -> Self {
+        if let Some(agreed) = agreed {
+            self.driver_mut().core.compress(agreed);
+        }
         self
     }
 

@@ -18,7 +18,7 @@ use http::{
 };
 
 use super::{
-    body,
+    body, extensions,
     fields::{has, list, only, sole},
     head::{Head, Sender, TOO_MANY_FIELDS},
     opening::Opening,
@@ -34,9 +34,13 @@ use crate::{
 /// caller's.
 pub(crate) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     io: &mut S,
-    request: Request<()>,
+    mut request: Request<()>,
     config: &Config,
 ) -> Result<Answer, Error> {
+    if let Some(compression) = &config.compression {
+        let offer = extensions::offer(compression);
+        request.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, offer);
+    }
     let offered = list(request.headers(), SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
     let server = Sender::Server { encrypted: request.uri().scheme_str() == Some("wss") };
     let (request, key) = generate_request(request).map_err(|error| {
@@ -91,9 +95,15 @@ impl Answer {
         }
         check(&response, &key)?;
         let subprotocol = agreed_subprotocol(&response, &offered)?;
+        let compression = config.compression.as_ref();
+        let agreed = extensions::agreed(response.headers(), compression).map_err(|rule| {
+            let message = format!("the server's 101 has an extension that breaks a rule: {rule}");
+            Error::new(ErrorKind::Handshake, message)
+        })?;
         let opening = Opening::response(head.bytes, subprotocol);
         Ok(Connection::from_parts(io, &head.rest, Role::Client, Arc::clone(config))
-            .with_opening(opening))
+            .with_opening(opening)
+            .with_compression(agreed))
     }
 }
 
@@ -178,9 +188,6 @@ fn check(response: &Response<()>, key: &str) -> Result<(), Error> {
     let accept = derive_accept_key(key.as_bytes());
     if only(headers, SEC_WEBSOCKET_ACCEPT).is_none_or(|value| value != accept.as_str()) {
         return Err(fail("the server's 101 must have one Sec-WebSocket-Accept that fits our key"));
-    }
-    if list(headers, SEC_WEBSOCKET_EXTENSIONS).next().is_some() {
-        return Err(fail("the server's 101 has an extension that was not asked for"));
     }
     Ok(())
 }

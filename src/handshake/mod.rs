@@ -10,6 +10,7 @@
 pub(crate) mod answer;
 mod body;
 pub(crate) mod client;
+pub(crate) mod extensions;
 mod fields;
 mod head;
 mod opening;

@@ -18,13 +18,14 @@ use futures_util::AsyncWriteExt;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{
-        ALLOW, CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+        ALLOW, CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
     },
 };
 
 use super::{
     answer::{Accept, Accepted, Refusal, encode},
+    extensions::{self, Agreed},
     fields::{authority, has, only},
     head::{Head, Sender, TOO_MANY_FIELDS, read_some},
     opening::Opening,
@@ -58,9 +59,10 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         Ok((io, outcome))
     };
     match within(&config.clock, config.handshake_timeout, work).await {
-        Some(Ok((io, Outcome::Accepted { opening, config: own, rest }))) => {
-            let config = own.unwrap_or_else(|| Arc::clone(config));
-            Ok(Connection::from_parts(io, &rest, Role::Server, config).with_opening(opening))
+        Some(Ok((io, Outcome::Accepted { opening, config, agreed, rest }))) => {
+            Ok(Connection::from_parts(io, &rest, Role::Server, config)
+                .with_opening(opening)
+                .with_compression(agreed))
         }
         Some(Ok((mut io, Outcome::Refused(error)))) => {
             drain(&mut io, &config.clock).await;
@@ -75,18 +77,18 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 enum Outcome {
-    Accepted { opening: Opening, config: Option<Arc<Config>>, rest: Vec<u8> },
+    Accepted { opening: Opening, config: Arc<Config>, agreed: Option<Agreed>, rest: Vec<u8> },
     Refused(Error),
 }
 
 /// Everything but the end of a refused connection.
 async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     io: &mut S,
-    config: &Config,
+    config: &Arc<Config>,
     decide: impl FnOnce(&mut Request<()>, Purpose) -> Result<Accept, Refusal>,
 ) -> Result<Outcome, Error> {
     let answer = match Head::read(io, Sender::Client, config).await {
-        Ok(head) => answer(head, decide),
+        Ok(head) => answer(head, config, decide),
         Err(error) if error.kind() == ErrorKind::LimitExceeded => Err(too_large(error.to_string())),
         Err(error) if error.kind() == ErrorKind::Handshake => Err(bad_request(error.to_string())),
         Err(error) => return Err(error),
@@ -134,6 +136,7 @@ async fn read_away<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) -> io::Result<
 /// The answer to a request as bytes, if it is to be accepted.
 fn answer(
     head: Head,
+    config: &Arc<Config>,
     decide: impl FnOnce(&mut Request<()>, Purpose) -> Result<Accept, Refusal>,
 ) -> Result<(Vec<u8>, Outcome), Refusal> {
     let mut request = parse(&head.bytes)?;
@@ -143,9 +146,18 @@ fn answer(
     }
     let mut response = switch(&request)?;
     let accept = decided(&mut request, Purpose::Handshake, decide)?;
-    let Accepted { subprotocol, config } = accept.apply(request.headers(), &mut response)?;
+    let Accepted { subprotocol, config: own } = accept.apply(request.headers(), &mut response)?;
+    let config = own.unwrap_or_else(|| Arc::clone(config));
+    let agreed = agree(&config, request.headers(), &mut response);
     let opening = Opening::request(head.bytes, subprotocol);
-    Ok((encode(&response)?, Outcome::Accepted { opening, config, rest: head.rest }))
+    Ok((encode(&response)?, Outcome::Accepted { opening, config, agreed, rest: head.rest }))
+}
+
+/// Accepts compression, if both sides want it, in the answer.
+fn agree(config: &Config, request: &HeaderMap, response: &mut Response<()>) -> Option<Agreed> {
+    let (extension, agreed) = extensions::accept(request, config.compression.as_ref()?)?;
+    response.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, extension);
+    Some(agreed)
 }
 
 /// Has the callback decide. Its panic must not end whoever runs the handshakes of others, too.

@@ -5,13 +5,19 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::{Violation, frame::OpCode, mask, utf8};
+use super::{
+    Inflater, Violation,
+    frame::{Header, OpCode},
+    mask, utf8,
+};
 use crate::message::{Message, Text};
 
 /// The message that is arriving.
 #[derive(Debug)]
 pub(super) struct Assembler {
     kind: Kind,
+    /// It is inflated as it arrives.
+    compressed: bool,
     payload: Vec<u8>,
     /// How much of the payload is known to be good text.
     checked: usize,
@@ -29,12 +35,23 @@ enum Kind {
 impl Assembler {
     pub(super) fn new() -> Self {
         let text = utf8::Validator::default();
-        Self { kind: Kind::Nothing, payload: Vec::new(), checked: 0, text, fragments: 0 }
+        Self {
+            kind: Kind::Nothing,
+            compressed: false,
+            payload: Vec::new(),
+            checked: 0,
+            text,
+            fragments: 0,
+        }
     }
 
     /// Tells whether a message is under way.
     pub(super) fn in_message(&self) -> bool {
         self.kind != Kind::Nothing
+    }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
     /// How many bytes of the message have arrived.
@@ -43,12 +60,13 @@ impl Assembler {
     }
 
     /// A data frame begins.
-    pub(super) fn begin_frame(&mut self, opcode: OpCode, limit: usize) -> Result<(), Violation> {
-        match opcode {
+    pub(super) fn begin_frame(&mut self, header: &Header, limit: usize) -> Result<(), Violation> {
+        match header.opcode {
             OpCode::Text => self.kind = Kind::Text,
             OpCode::Binary => self.kind = Kind::Binary,
             _ => {}
         }
+        self.compressed |= header.compressed;
         self.fragments += 1;
         if self.fragments > limit {
             return Err(Violation::too_many_fragments(limit));
@@ -65,6 +83,27 @@ impl Assembler {
         if let Some(key) = key {
             mask::apply(&mut self.payload[start..], key);
         }
+    }
+
+    /// Takes in a piece of a compressed message, unmasked; `limit` is that of the message.
+    pub(super) fn inflate(
+        &mut self,
+        piece: &[u8],
+        inflater: &mut Inflater,
+        limit: usize,
+    ) -> Result<(), Violation> {
+        inflater.inflate(piece, &mut self.payload, limit)
+    }
+
+    /// A compressed message is complete.
+    pub(super) fn finish_inflating(
+        &mut self,
+        inflater: &mut Inflater,
+        limit: usize,
+    ) -> Result<(), Violation> {
+        self.compressed = false;
+        inflater.finish(&mut self.payload, limit)?;
+        self.check()
     }
 
     /// Checks what has arrived as far as it can be.

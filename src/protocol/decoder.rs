@@ -3,9 +3,9 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{
-    Violation,
+    Inflater, Violation,
     assembler::Assembler,
-    frame::{self, Header, OpCode, Rules},
+    frame::{Header, OpCode, Rules},
     mask,
 };
 use crate::{
@@ -34,6 +34,8 @@ pub(crate) struct Decoder {
     /// The data frame whose payload is arriving.
     frame: Option<Arriving>,
     message: Assembler,
+    /// Where compression was agreed on.
+    inflater: Option<Box<Inflater>>,
 }
 
 #[derive(Debug)]
@@ -45,13 +47,25 @@ struct Arriving {
 
 impl Decoder {
     pub(crate) fn new(role: Role) -> Self {
-        Self { role, chunk: BytesMut::new(), frame: None, message: Assembler::new() }
+        Self {
+            role,
+            chunk: BytesMut::new(),
+            frame: None,
+            message: Assembler::new(),
+            inflater: None,
+        }
+    }
+
+    /// Takes compressed messages, too.
+    pub(crate) fn inflate_with(&mut self, inflater: Inflater) {
+        self.inflater = Some(Box::new(inflater));
     }
 
     /// Takes in what has arrived.
     pub(crate) fn feed(&mut self, mut data: &[u8]) {
         if self.chunk.is_empty() {
-            if let Some(frame) = &mut self.frame {
+            // What is compressed may be invalid, which only `decode` can tell.
+            if let Some(frame) = self.frame.as_mut().filter(|_| !self.message.is_compressed()) {
                 data = &data[frame.take_in(data, &mut self.message)..];
             }
             self.chunk = BytesMut::from(data);
@@ -79,16 +93,17 @@ impl Decoder {
                 let payload = self.split_payload(&header);
                 return decode_control(header.opcode, payload).map(Some);
             }
-            self.message.begin_frame(header.opcode, config.max_fragments)?;
+            self.message.begin_frame(&header, config.max_fragments)?;
             self.chunk.advance(header.size);
-            let whole_message = header.fin && header.opcode != OpCode::Continuation;
+            let whole_message =
+                header.fin && header.opcode != OpCode::Continuation && !header.compressed;
             if whole_message && header.len <= self.chunk.len() {
                 let payload = self.split_payload(&header);
                 return self.message.take_whole(payload).map(|m| Some(Decoded::Message(m)));
             }
             self.frame = Some(Arriving { fin: header.fin, key: header.key, left: header.len });
         }
-        self.decode_arriving()
+        self.decode_arriving(config.max_message_size)
     }
 
     /// Tells whether what arrives next continues a data frame.
@@ -115,8 +130,9 @@ impl Decoder {
     fn rules(&self, config: &Config) -> Rules {
         Rules {
             role: self.role,
-            reserved: frame::RESERVED,
+            deflate: self.inflater.is_some(),
             in_message: self.message.in_message(),
+            in_compressed: self.message.is_compressed(),
             max_frame_size: config.max_frame_size,
             max_message_size: config.max_message_size,
             message_len: self.message.len(),
@@ -137,9 +153,17 @@ impl Decoder {
         payload.freeze()
     }
 
-    fn decode_arriving(&mut self) -> Result<Option<Decoded>, Violation> {
+    fn decode_arriving(&mut self, limit: usize) -> Result<Option<Decoded>, Violation> {
         let Some(frame) = &mut self.frame else { return Ok(None) };
-        let taken = frame.take_in(&self.chunk, &mut self.message);
+        let mut inflater = self.inflater.as_deref_mut().filter(|_| self.message.is_compressed());
+        let taken = match &mut inflater {
+            Some(inflater) => {
+                let piece = frame.unmask(&mut self.chunk);
+                self.message.inflate(piece, inflater, limit)?;
+                piece.len()
+            }
+            None => frame.take_in(&self.chunk, &mut self.message),
+        };
         self.chunk.advance(taken);
         if self.chunk.is_empty() {
             // An idle connection holds no read buffer.
@@ -149,6 +173,9 @@ impl Decoder {
         let Arriving { fin, left: 0, .. } = *frame else { return Ok(None) };
         self.frame = None;
         if fin {
+            if let Some(inflater) = inflater {
+                self.message.finish_inflating(inflater, limit)?;
+            }
             self.message.finish().map(|message| Some(Decoded::Message(message)))
         } else {
             Ok(Some(Decoded::Fragment))
@@ -162,9 +189,24 @@ impl Arriving {
         let taken = self.left.min(data.len());
         // Of a message whose last frame this is not, more is to come than is known.
         message.push(&data[..taken], self.key, self.fin.then_some(self.left));
-        self.key = self.key.map(|key| mask::rotate(key, taken));
-        self.left -= taken;
+        self.pass(taken);
         taken
+    }
+
+    /// Unmasks what belongs to the frame at the start of `data`.
+    fn unmask<'a>(&mut self, data: &'a mut [u8]) -> &'a [u8] {
+        let len = self.left.min(data.len());
+        let piece = &mut data[..len];
+        if let Some(key) = self.key {
+            mask::apply(piece, key);
+        }
+        self.pass(len);
+        piece
+    }
+
+    fn pass(&mut self, len: usize) {
+        self.key = self.key.map(|key| mask::rotate(key, len));
+        self.left -= len;
     }
 }
 

@@ -45,6 +45,8 @@ impl OpCode {
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) fin: bool,
+    /// The payload is of a message that starts here and is compressed.
+    pub(super) compressed: bool,
     pub(super) opcode: OpCode,
     pub(super) key: Option<[u8; 4]>,
     /// The payload's length, which fits the limits and so a `usize`.
@@ -58,10 +60,12 @@ pub(super) struct Header {
 pub(super) struct Rules {
     /// Our role: a server wants masked frames, a client unmasked ones.
     pub(super) role: Role,
-    /// The reserved bits that no extension has claimed.
-    pub(super) reserved: u8,
+    /// Whether messages may be compressed.
+    pub(super) deflate: bool,
     /// A fragmented message is under way.
     pub(super) in_message: bool,
+    /// It is compressed.
+    pub(super) in_compressed: bool,
     pub(super) max_frame_size: usize,
     pub(super) max_message_size: usize,
     /// How much of the message has arrived.
@@ -74,12 +78,13 @@ impl Header {
     pub(super) fn parse(bytes: &[u8], rules: &Rules) -> Result<Option<Self>, Violation> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let (fin, opcode) = (first & FIN != 0, OpCode::parse(first)?);
+        let compressed = first & RSV1 != 0;
         rules.check_first(first, fin, opcode)?;
 
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         rules.check_second(second, opcode)?;
         let Some((len, key_at)) = parse_len(second & LENGTH, &bytes[2..])? else { return Ok(None) };
-        let len = rules.check_len(len, opcode)?;
+        let len = rules.check_len(len, opcode, compressed || rules.in_compressed)?;
 
         let (key, size) = match rules.role {
             Role::Server => match bytes[key_at..].first_chunk() {
@@ -88,14 +93,16 @@ impl Header {
             },
             Role::Client => (None, key_at),
         };
-        Ok(Some(Self { fin, opcode, key, len, size }))
+        Ok(Some(Self { fin, compressed, opcode, key, len, size }))
     }
 }
 
 impl Rules {
     fn check_first(&self, first: u8, fin: bool, opcode: OpCode) -> Result<(), Violation> {
-        let rule = if first & self.reserved != 0 {
+        let rule = if first & RESERVED != 0 && !self.marks_compressed(first) {
             "a reserved bit is set without an extension (RFC 6455, section 5.2)"
+        } else if first & RSV1 != 0 && !matches!(opcode, OpCode::Text | OpCode::Binary) {
+            "RSV1 is set on a frame that starts no message (RFC 7692, section 6.1)"
         } else if opcode.is_control() {
             if fin {
                 return Ok(());
@@ -115,6 +122,10 @@ impl Rules {
         Err(Violation::protocol(rule))
     }
 
+    fn marks_compressed(&self, first: u8) -> bool {
+        self.deflate && first & RESERVED == RSV1
+    }
+
     fn check_second(&self, second: u8, opcode: OpCode) -> Result<(), Violation> {
         let rule = match (self.role, second & MASK != 0) {
             (Role::Server, false) => "a client's frame is not masked (RFC 6455, section 5.1)",
@@ -127,12 +138,14 @@ impl Rules {
         Err(Violation::protocol(rule))
     }
 
-    fn check_len(&self, len: u64, opcode: OpCode) -> Result<usize, Violation> {
+    /// What a compressed message comes to shows as it is inflated.
+    fn check_len(&self, len: u64, opcode: OpCode, compressed: bool) -> Result<usize, Violation> {
         if opcode.is_control() {
             // At most 125, as `check_second` has seen.
             return Ok(usize::try_from(len).unwrap_or(usize::MAX));
         }
         match usize::try_from(len) {
+            Ok(len) if len <= self.max_frame_size && compressed => Ok(len),
             Ok(len) if len <= self.max_frame_size => match self.message_len.checked_add(len) {
                 Some(message) if message <= self.max_message_size => Ok(len),
                 _ => {
@@ -173,16 +186,16 @@ fn parse_len(len: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
     }
 }
 
-/// Appends the header of a frame to send.
+/// Appends the header of a frame to send; `bits` are [`FIN`] and [`RSV1`], where they are set.
 pub(super) fn write_header(
     out: &mut Vec<u8>,
-    fin: bool,
+    bits: u8,
     opcode: OpCode,
     key: Option<[u8; 4]>,
     len: usize,
 ) {
     let mask = if key.is_some() { MASK } else { 0 };
-    out.push(opcode as u8 | if fin { FIN } else { 0 });
+    out.push(opcode as u8 | bits);
     match u16::try_from(len) {
         Ok(len @ 0..=125) => out.push(mask | len.to_be_bytes()[1]),
         Ok(len) => {
@@ -199,9 +212,11 @@ pub(super) fn write_header(
     }
 }
 
-const FIN: u8 = 0x80;
+pub(super) const FIN: u8 = 0x80;
+/// The message that starts with this frame is compressed (RFC 7692, section 6).
+pub(super) const RSV1: u8 = 0x40;
 /// RSV1, RSV2 and RSV3.
-pub(super) const RESERVED: u8 = 0x70;
+const RESERVED: u8 = 0x70;
 const OPCODE: u8 = 0x0f;
 const CONTROL: u8 = 0x08;
 const MASK: u8 = 0x80;

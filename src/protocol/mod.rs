@@ -1,10 +1,11 @@
-//! RFC 6455 after the opening handshake, sans-I/O: bytes in, events out; frames in, bytes out.
+//! RFC 6455 and RFC 7692 after the opening handshake, sans-I/O: bytes in, events out; frames in, bytes out.
 //!
 //! No async, no I/O, no clock.
 
 mod assembler;
 mod closing;
 mod decoder;
+mod deflate;
 mod frame;
 mod mask;
 mod outgoing;
@@ -14,6 +15,7 @@ mod violation;
 pub(crate) use self::{
     closing::Closing,
     decoder::{Decoded, Decoder},
+    deflate::{Deflater, Inflater, Window},
     frame::MAX_CONTROL_PAYLOAD,
     outgoing::{Origin, Outgoing},
     violation::Violation,

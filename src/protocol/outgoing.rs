@@ -5,7 +5,8 @@ use std::{cell::Cell, collections::VecDeque, io::IoSlice, mem};
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    frame::{self, MAX_HEADER, OpCode},
+    Deflater,
+    frame::{self, FIN, MAX_HEADER, OpCode, RSV1},
     mask,
 };
 use crate::{close::CloseFrame, config::Role, message::Message};
@@ -29,6 +30,8 @@ pub(crate) struct Outgoing {
     runs: VecDeque<Run>,
     /// How many of them are replies.
     replies_len: usize,
+    /// Where compression was agreed on.
+    deflater: Option<Box<Deflater>>,
 }
 
 /// Bytes of one kind.
@@ -80,7 +83,13 @@ impl Outgoing {
             trailing: 0,
             runs: VecDeque::new(),
             replies_len: 0,
+            deflater: None,
         }
+    }
+
+    /// Compresses messages.
+    pub(crate) fn deflate_with(&mut self, deflater: Deflater) {
+        self.deflater = Some(Box::new(deflater));
     }
 
     /// How many bytes wait.
@@ -120,23 +129,25 @@ impl Outgoing {
         origin: Origin,
     ) {
         let mut opcode = if message.is_text() { OpCode::Text } else { OpCode::Binary };
-        let mut payload = message.into_bytes();
+        let compressed = self.deflater.as_mut().and_then(|deflater| deflater.compress(&message));
+        let mut bits = if compressed.is_some() { RSV1 } else { 0 };
+        let mut payload = compressed.unwrap_or_else(|| message.into_bytes());
         if let Some(size) = fragment_size.map(|size| size.max(1)) {
             while payload.len() > size {
-                self.frame(false, opcode, payload.split_to(size), origin);
-                opcode = OpCode::Continuation;
+                self.frame(bits, opcode, payload.split_to(size), origin);
+                (bits, opcode) = (0, OpCode::Continuation);
             }
         }
-        self.frame(true, opcode, payload, origin);
+        self.frame(FIN | bits, opcode, payload, origin);
     }
 
     /// Queues a ping, of at most [`MAX_CONTROL_PAYLOAD`](frame::MAX_CONTROL_PAYLOAD) bytes.
     pub(crate) fn ping(&mut self, payload: Bytes, origin: Origin) {
-        self.frame(true, OpCode::Ping, payload, origin);
+        self.frame(FIN, OpCode::Ping, payload, origin);
     }
 
     pub(crate) fn pong(&mut self, payload: Bytes) {
-        self.frame(true, OpCode::Pong, payload, Origin::Protocol);
+        self.frame(FIN, OpCode::Pong, payload, Origin::Protocol);
     }
 
     pub(crate) fn close(&mut self, close: &CloseFrame) {
@@ -145,7 +156,7 @@ impl Outgoing {
             payload.extend_from_slice(&close.code.0.to_be_bytes());
             payload.extend_from_slice(close.reason.as_bytes());
         }
-        self.frame(true, OpCode::Close, payload.freeze(), Origin::Protocol);
+        self.frame(FIN, OpCode::Close, payload.freeze(), Origin::Protocol);
     }
 
     /// The bytes that wait, as many as fit `slices`; returns how many slices were filled.
@@ -183,7 +194,7 @@ impl Outgoing {
         *self = Self::new(self.role);
     }
 
-    fn frame(&mut self, fin: bool, opcode: OpCode, payload: Bytes, origin: Origin) {
+    fn frame(&mut self, bits: u8, opcode: OpCode, payload: Bytes, origin: Origin) {
         let key = match self.role {
             Role::Client => Some(mask::random_key()),
             Role::Server => None,
@@ -192,7 +203,7 @@ impl Outgoing {
         let inline = len <= MAX_INLINE;
         let buffer = self.inline_buffer(MAX_HEADER + if inline { len } else { 0 });
         let before = buffer.len();
-        frame::write_header(buffer, fin, opcode, key, len);
+        frame::write_header(buffer, bits, opcode, key, len);
         let header_len = buffer.len() - before;
         if inline {
             let start = buffer.len();

@@ -31,6 +31,17 @@ impl Violation {
         Self { code: CloseCode::MESSAGE_TOO_BIG, error }
     }
 
+    pub(super) fn inflates_too_big(limit: usize) -> Self {
+        let rule = format!("a compressed message inflates to more than the limit of {limit} bytes");
+        let error = Error::new(ErrorKind::LimitExceeded, rule);
+        Self { code: CloseCode::MESSAGE_TOO_BIG, error }
+    }
+
+    pub(super) fn deflate(what: &'static str) -> Self {
+        let error = Error::new(ErrorKind::InvalidDeflate, what);
+        Self { code: CloseCode::INVALID_PAYLOAD, error }
+    }
+
     pub(super) fn too_many_fragments(limit: usize) -> Self {
         let rule = format!("a message came in more fragments than the limit of {limit}");
         let error = Error::new(ErrorKind::LimitExceeded, rule);

@@ -5,6 +5,7 @@
 
 mod answers;
 mod client;
+mod compression;
 mod confused;
 mod requests;
 mod script;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod clock;
+mod deflate;
 mod frames;
 mod loopback;
 mod pool;

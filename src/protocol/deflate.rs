@@ -1,0 +1,146 @@
+//! permessage-deflate (RFC 7692, section 7): [`Deflater`] and [`Inflater`], one of each a connection.
+
+use bytes::Bytes;
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
+
+use super::Violation;
+use crate::{
+    compression::{Compression, MIN_BITS},
+    message::Message,
+};
+
+/// What the opening handshake agreed on for what one side sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// How far back it may refer, as a power of 2; 8 to 15.
+    pub(crate) bits: u8,
+    /// Whether it may refer to earlier messages.
+    pub(crate) takeover: bool,
+}
+
+/// Compresses what we send. Its memory is taken when there is something to compress, and without
+/// context takeover given back behind each message.
+#[derive(Debug)]
+pub(crate) struct Deflater {
+    settings: Compression,
+    window: Window,
+    stream: Option<Compress>,
+}
+
+impl Deflater {
+    pub(crate) fn new(settings: Compression, window: Window) -> Self {
+        Self { settings, window, stream: None }
+    }
+
+    /// The compressed payload of a message, unless that is to go plain: always allowed, and the way to
+    /// keep to a window that zlib cannot make.
+    pub(super) fn compress(&mut self, message: &Message) -> Option<Bytes> {
+        let wanted = !message.is_empty() && self.settings.applies_to(message);
+        if !wanted || self.window.bits < MIN_BITS {
+            return None;
+        }
+        let mut stream = self.stream.take().unwrap_or_else(|| {
+            let level = flate2::Compression::new(self.settings.level.min(9));
+            Compress::new_with_window_bits(level, false, self.window.bits)
+        });
+        let payload = deflate(&mut stream, message.as_bytes())?;
+        self.stream = Some(stream).filter(|_| self.window.takeover);
+        Some(payload)
+    }
+}
+
+/// RFC 7692, section 7.2.1.
+fn deflate(stream: &mut Compress, mut input: &[u8]) -> Option<Bytes> {
+    let mut out = Vec::with_capacity(input.len() / 4 + ROOM);
+    // zlib is done when it leaves room.
+    while !input.is_empty() || out.len() == out.capacity() {
+        if out.len() == out.capacity() {
+            out.reserve(out.capacity());
+        }
+        let before = stream.total_in();
+        stream.compress_vec(input, &mut out, FlushCompress::Sync).ok()?;
+        input = &input[count(before, stream.total_in())..];
+    }
+    let len = out.strip_suffix(&TAIL)?.len();
+    out.truncate(len);
+    Some(out.into())
+}
+
+/// Decompresses what the peer sends. Its memory is taken when something compressed arrives, and
+/// without context takeover given back behind each message.
+#[derive(Debug)]
+pub(crate) struct Inflater {
+    window: Window,
+    stream: Option<Decompress>,
+}
+
+impl Inflater {
+    pub(crate) fn new(window: Window) -> Self {
+        Self { window, stream: None }
+    }
+
+    /// Inflates a piece of a message behind `out`, which is no longer than `limit` bytes.
+    pub(super) fn inflate(
+        &mut self,
+        mut input: &[u8],
+        out: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<(), Violation> {
+        let bits = self.window.bits.max(MIN_BITS);
+        let new = || Decompress::new_with_window_bits(false, bits);
+        let stream = self.stream.get_or_insert_with(new);
+        // zlib is done when it leaves room.
+        while !input.is_empty() || out.len() == out.capacity() {
+            make_room(out, input.len(), limit);
+            let (before, len) = (stream.total_in(), out.len());
+            let status = stream.decompress_vec(input, out, FlushDecompress::Sync);
+            let status = status.map_err(|_| Violation::deflate(INVALID))?;
+            if out.len() > limit {
+                return Err(Violation::inflates_too_big(limit));
+            }
+            let taken = count(before, stream.total_in());
+            input = &input[taken..];
+            match status {
+                // A final block is not the end of a message (RFC 7692, section 7.2.3.4).
+                Status::StreamEnd => stream.reset(false),
+                _ if taken == 0 && out.len() == len && !input.is_empty() => {
+                    return Err(Violation::deflate(INVALID));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The message is complete (RFC 7692, section 7.2.2).
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), Violation> {
+        self.inflate(&TAIL, out, limit)?;
+        if !self.window.takeover {
+            self.stream = None;
+        }
+        Ok(())
+    }
+}
+
+/// Grows by doubling, so that a peer pays for memory by sending, but not beyond the one byte that
+/// tells that a message is over the limit.
+fn make_room(out: &mut Vec<u8>, piece: usize, limit: usize) {
+    let (len, capacity) = (out.len(), out.capacity());
+    if len == capacity {
+        let wanted = (2 * capacity).max(2 * piece).max(ROOM);
+        let wanted = wanted.min(limit.saturating_add(1));
+        out.reserve_exact(wanted - len);
+    }
+}
+
+fn count(before: u64, after: u64) -> usize {
+    usize::try_from(after - before).expect("no more than a slice's length")
+}
+
+const INVALID: &str = "a compressed message is not valid deflate (RFC 7692, section 7.2.2)";
+
+/// What the sender takes off the end of each message, and the receiver puts back.
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// The least room for output: zlib wants more than the tail's, lest it write that twice.
+const ROOM: usize = 64;

@@ -1,0 +1,411 @@
+//! Compressed messages (RFC 7692, sections 6 and 7.2), made and read by the tests with zlib directly.
+
+#![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
+
+mod support;
+
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
+use futures::{FutureExt, SinkExt, StreamExt};
+use wsweave::{
+    CloseCode, Compression, Config, Connection, ConnectionExt, ErrorKind, Initiator, Message, Role,
+};
+
+use crate::support::{BOTH, Frame, Rig, quiet};
+
+const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+const RSV1: u8 = 4;
+
+/// "Hello" as RFC 7692, section 7.2.3.1, gives it.
+const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+
+fn on() -> Config {
+    Config::default().compression(Compression::default().min_size(0))
+}
+
+fn rig(role: Role) -> Rig {
+    Rig::deflating(role, on(), "permessage-deflate")
+}
+
+fn compressed(frame: Frame) -> Frame {
+    frame.with_rsv(RSV1)
+}
+
+/// What a peer makes of messages, one after another.
+fn deflate(stream: &mut Compress, message: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.as_ref().len() + 1_000);
+    stream.compress_vec(message.as_ref(), &mut out, FlushCompress::Sync).unwrap();
+    assert!(out.ends_with(&TAIL) && out.len() < out.capacity());
+    out.truncate(out.len() - TAIL.len());
+    out
+}
+
+fn compressor() -> Compress {
+    Compress::new(flate2::Compression::default(), false)
+}
+
+fn inflate(stream: &mut Decompress, payload: &[u8], len: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(len + 100);
+    let payload = [payload, &TAIL].concat();
+    stream.decompress_vec(&payload, &mut out, FlushDecompress::Sync).unwrap();
+    out
+}
+
+fn assert_failed(rig: &Rig, code: u16, kind: ErrorKind) {
+    let finish = rig.finish();
+    assert_eq!((finish.initiator, finish.code), (Initiator::Us, CloseCode(code)), "{finish:?}");
+    assert_eq!(finish.error.map(|error| error.kind()), Some(kind));
+    assert_eq!(rig.sent_codes(), [Some(code)]);
+}
+
+/// Bytes that no compressor makes smaller.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Text that compresses, and refers far back.
+fn prose(len: usize) -> String {
+    let mut words = noise(2_000).into_iter().map(|byte| format!("{byte:o} ")).cycle();
+    let mut text = String::new();
+    while text.len() < len {
+        text += &words.next().unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_examples_of_the_rfc_are_read() {
+    for role in BOTH {
+        let mut rig = rig(role);
+        let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
+        let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+        let two_blocks =
+            [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
+        let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
+        let payloads: [&[u8]; 6] = [&HELLO, &again, &stored, &two_blocks, &last, &HELLO];
+        rig.receive(payloads.map(|payload| compressed(Frame::text(payload))));
+        assert_eq!(rig.settle(), vec![Message::from("Hello"); 6]);
+        rig.receive([compressed(Frame::text([0x00])), compressed(Frame::binary([]))]);
+        assert_eq!(rig.settle(), ["".into(), Message::from(Vec::new())]);
+    }
+}
+
+#[test]
+fn compressed_and_plain_messages_and_control_frames_mix() {
+    for role in BOTH {
+        let mut rig = rig(role);
+        let mut peer = compressor();
+        let [first, second] = ["one one one", "two one one"].map(|text| deflate(&mut peer, text));
+        let (start, end) = second.split_at(3);
+        rig.receive([
+            Frame::text("plain"),
+            compressed(Frame::text(first)),
+            Frame::binary("plain").unfinished(),
+            Frame::continuation(" and whole"),
+            compressed(Frame::text(start).unfinished()),
+            Frame::ping("?"),
+            Frame::continuation("").unfinished(),
+            Frame::continuation(end),
+        ]);
+        let binary = Message::from(b"plain and whole".to_vec());
+        assert_eq!(
+            rig.settle(),
+            ["plain".into(), "one one one".into(), binary, "two one one".into()]
+        );
+        assert_eq!(rig.sent(), [Frame::pong("?")]);
+    }
+}
+
+#[test]
+fn a_message_may_arrive_in_any_pieces() {
+    let text = prose(3_000);
+    for role in BOTH {
+        for size in [1, 2, 7, 100, 1_000] {
+            let mut rig = rig(role);
+            let payload = deflate(&mut compressor(), &text);
+            let half = payload.len() / 2;
+            let frames = rig.encode([
+                compressed(Frame::text(&payload[..half]).unfinished()),
+                Frame::continuation(&payload[half..]),
+            ]);
+            rig.wire.give_in_pieces(&frames, size);
+            assert_eq!(rig.settle(), [text.as_str().into()], "pieces of {size}");
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_is_compressed_with_what_went_before() {
+    let text = prose(2_000);
+    for role in BOTH {
+        let mut rig = rig(role);
+        let mut peer = Decompress::new(false);
+        let mut sizes = Vec::new();
+        for _ in 0..2 {
+            rig.feed(text.as_str());
+            assert_eq!(rig.settle(), []);
+            let [frame] = rig.sent().try_into().unwrap();
+            assert_eq!((frame.fin, frame.rsv, frame.opcode), (true, RSV1, 1));
+            assert_eq!(inflate(&mut peer, &frame.payload, text.len()), text.as_bytes());
+            sizes.push(frame.payload.len());
+        }
+        assert!(sizes[0] < text.len() * 3 / 4 && sizes[1] < 100, "{sizes:?}");
+    }
+}
+
+#[test]
+fn without_context_takeover_each_message_stands_alone() {
+    let text = prose(2_000);
+    for (role, parameter) in
+        [(Role::Server, "server_no_context_takeover"), (Role::Client, "client_no_context_takeover")]
+    {
+        let mut rig = Rig::deflating(role, on(), &format!("permessage-deflate; {parameter}"));
+        for _ in 0..2 {
+            rig.feed(text.as_str());
+            assert_eq!(rig.settle(), []);
+            let [frame] = rig.sent().try_into().unwrap();
+            let payload = inflate(&mut Decompress::new(false), &frame.payload, text.len());
+            assert_eq!(payload, text.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_peer_without_context_takeover_is_not_let_refer_to_earlier_messages() {
+    for (role, parameter) in
+        [(Role::Client, "server_no_context_takeover"), (Role::Server, "client_no_context_takeover")]
+    {
+        let mut rig = Rig::deflating(role, on(), &format!("permessage-deflate; {parameter}"));
+        let mut peer = compressor();
+        let payloads = [0; 2].map(|_| deflate(&mut peer, prose(1_000)));
+        rig.receive(payloads.map(|payload| compressed(Frame::text(payload))));
+        assert_eq!(rig.settle(), [prose(1_000).into()]);
+        assert_failed(&rig, 1007, ErrorKind::InvalidDeflate);
+    }
+}
+
+#[test]
+fn what_is_sent_refers_no_further_back_than_the_window() {
+    let text = prose(20_000);
+    for bits in 9..15 {
+        for level in [0, 1, 2, 6, 9] {
+            for (role, parameter) in
+                [(Role::Server, "server_max_window_bits"), (Role::Client, "client_max_window_bits")]
+            {
+                let compression = Compression::default().level(level);
+                let extension = format!("permessage-deflate; {parameter}={bits}");
+                let config = Config::default().compression(compression);
+                let mut rig = Rig::deflating(role, config, &extension);
+                let mut peer = Decompress::new_with_window_bits(false, bits);
+                for _ in 0..2 {
+                    rig.feed(text.as_str());
+                    assert_eq!(rig.settle(), []);
+                    let payload = rig.sent().remove(0).payload;
+                    assert_eq!(trickle(&mut peer, &payload), text.as_bytes());
+                }
+            }
+        }
+    }
+}
+
+/// Inflates with so little room for output that only the window remembers what came before.
+fn trickle(stream: &mut Decompress, payload: &[u8]) -> Vec<u8> {
+    let payload = [payload, &TAIL].concat();
+    let mut out = Vec::new();
+    let start = stream.total_in();
+    loop {
+        let taken = usize::try_from(stream.total_in() - start).unwrap();
+        let mut piece = Vec::with_capacity(64);
+        stream.decompress_vec(&payload[taken..], &mut piece, FlushDecompress::Sync).unwrap();
+        out.extend_from_slice(&piece);
+        if piece.len() < piece.capacity() {
+            return out;
+        }
+    }
+}
+
+#[test]
+fn a_client_with_a_window_of_8_bits_sends_plain() {
+    let mut rig = Rig::deflating(
+        Role::Client,
+        on(),
+        "permessage-deflate; client_max_window_bits=8; server_max_window_bits=8",
+    );
+    rig.feed("Hello");
+    rig.receive([compressed(Frame::text(HELLO))]);
+    assert_eq!(rig.settle(), ["Hello".into()]);
+    assert_eq!(rig.sent(), [Frame::text("Hello")]);
+}
+
+#[test]
+fn small_and_unwanted_messages_go_plain() {
+    let compression = Compression::default().min_size(10).only(Message::is_text);
+    let config = Config::default().compression(compression);
+    for role in BOTH {
+        let mut rig = Rig::deflating(role, config.clone(), "permessage-deflate");
+        let messages: [Message; 4] =
+            ["nine char".into(), "ten chars!".into(), vec![7; 100].into(), "".into()];
+        for message in messages {
+            rig.feed(message);
+        }
+        assert_eq!(rig.settle(), []);
+        let sent: Vec<_> = rig.sent().into_iter().map(|frame| frame.rsv).collect();
+        assert_eq!(sent, [0, RSV1, 0, 0]);
+    }
+}
+
+#[test]
+fn an_empty_message_goes_plain_whatever_the_least_size() {
+    for role in BOTH {
+        let mut rig = rig(role);
+        rig.feed("");
+        assert_eq!(rig.settle(), []);
+        assert_eq!(rig.sent(), [Frame::text("")]);
+    }
+}
+
+#[test]
+fn only_the_first_fragment_is_marked() {
+    for role in BOTH {
+        let mut rig = Rig::deflating(role, on().fragment_size(Some(100)), "permessage-deflate");
+        let noise = noise(1_000);
+        rig.feed(noise.clone());
+        assert_eq!(rig.settle(), []);
+        let frames = rig.sent();
+        assert_eq!((frames[0].rsv, frames[0].opcode, frames[0].fin), (RSV1, 2, false));
+        assert!(frames[1..].iter().all(|frame| (frame.rsv, frame.opcode) == (0, 0)));
+        assert!(frames.iter().all(|frame| frame.payload.len() <= 100));
+        let payload = frames.iter().flat_map(|frame| frame.payload.clone()).collect::<Vec<_>>();
+        assert_eq!(inflate(&mut Decompress::new(false), &payload, 1_000), noise);
+    }
+}
+
+#[test]
+fn rsv1_where_no_message_starts_breaks_the_protocol() {
+    let cases: [&[Frame]; 5] = [
+        &[Frame::ping("")],
+        &[Frame::pong("")],
+        &[Frame::close(1000, "")],
+        &[Frame::text("a").unfinished(), Frame::continuation("b")],
+        &[Frame::continuation(HELLO)],
+    ];
+    for role in BOTH {
+        for frames in cases {
+            let (last, before) = frames.split_last().unwrap();
+            let mut rig = rig(role);
+            rig.receive(before.iter().cloned().chain([compressed(last.clone())]));
+            assert_eq!(rig.settle(), []);
+            assert_failed(&rig, 1002, ErrorKind::Protocol);
+        }
+        let mut rig = rig(role);
+        let (start, end) = HELLO.split_at(3);
+        rig.receive([
+            compressed(Frame::text(start).unfinished()),
+            compressed(Frame::continuation(end)),
+        ]);
+        assert_eq!(rig.settle(), []);
+        assert_failed(&rig, 1002, ErrorKind::Protocol);
+    }
+}
+
+#[test]
+fn reserved_bits_that_were_not_agreed_on_break_the_protocol() {
+    for role in BOTH {
+        for bits in [1, 2, 3, 5, 6, 7] {
+            let mut rig = rig(role);
+            rig.receive([Frame::text(HELLO).with_rsv(bits)]);
+            assert_eq!(rig.settle(), []);
+            assert_failed(&rig, 1002, ErrorKind::Protocol);
+        }
+        let mut rig = Rig::with(role, on());
+        rig.receive([compressed(Frame::text(HELLO))]);
+        assert_eq!(rig.settle(), []);
+        assert_failed(&rig, 1002, ErrorKind::Protocol);
+    }
+}
+
+#[test]
+fn what_is_not_deflate_is_invalid_data() {
+    let block_of_no_type = vec![0x07];
+    let length_without_complement = vec![0x00, 0x05, 0x00, 0x05, 0x00, 0x48];
+    let too_far_back = vec![0x02, 0x13, 0x00, 0x00];
+    for role in BOTH {
+        for payload in [&block_of_no_type, &length_without_complement, &too_far_back] {
+            let mut rig = rig(role);
+            rig.receive([Frame::text("fine"), compressed(Frame::text(payload))]);
+            assert_eq!(rig.settle(), ["fine".into()]);
+            assert_failed(&rig, 1007, ErrorKind::InvalidDeflate);
+        }
+    }
+}
+
+#[test]
+fn text_is_checked_as_it_is_inflated() {
+    for role in BOTH {
+        let mut fragmented = rig(role);
+        let bad = deflate(&mut compressor(), b"good \xc0\xaf");
+        fragmented.receive([compressed(Frame::text(&bad).unfinished())]);
+        assert_eq!(fragmented.settle(), []);
+        assert_failed(&fragmented, 1007, ErrorKind::InvalidUtf8);
+
+        let mut cut = rig(role);
+        let half_a_character = deflate(&mut compressor(), b"gr\xc3");
+        cut.receive([compressed(Frame::binary(&half_a_character))]);
+        assert_eq!(cut.settle(), [b"gr\xc3".to_vec().into()]);
+        let mut cut = rig(role);
+        cut.receive([compressed(Frame::text(&half_a_character))]);
+        assert_eq!(cut.settle(), []);
+        assert_failed(&cut, 1007, ErrorKind::InvalidUtf8);
+    }
+}
+
+#[test]
+fn final_blocks_do_not_end_a_message() {
+    for role in BOTH {
+        let mut rig = rig(role);
+        let hello = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+        let payload = [&hello[..], &hello, &[0x03, 0x00], &HELLO].concat();
+        rig.receive([compressed(Frame::text(&payload)), compressed(Frame::text(HELLO))]);
+        assert_eq!(rig.settle(), ["HelloHelloHello".into(), "Hello".into()]);
+    }
+}
+
+#[test]
+fn large_messages_survive_the_way_there_and_back() {
+    let large = prose(3 << 20);
+    let (mut client, mut server) = Connection::pair_with(quiet_on(), quiet_on());
+    let messages: [Message; 3] = [large.as_str().into(), noise(1 << 20).into(), large.into()];
+    futures::executor::block_on(async {
+        for message in messages {
+            let echo = async {
+                let message = server.next().await.unwrap();
+                server.send(message).await.unwrap();
+            };
+            let ask = async {
+                client.send(message.clone()).await.unwrap();
+                client.next().await.unwrap()
+            };
+            assert!(futures::join!(ask, echo).0 == message);
+        }
+    });
+}
+
+fn quiet_on() -> Config {
+    quiet().compression(Compression::default())
+}
+
+#[test]
+fn hooks_and_handles_send_compressed_too() {
+    let mut rig = rig(Role::Server).weave(|conn| conn.on_each(|peer, _| peer.send("from a hook")));
+    let handle = rig.conn.handle();
+    handle.send("from a handle").now_or_never().unwrap().unwrap();
+    rig.receive([Frame::text("?")]);
+    assert_eq!(rig.settle(), ["?".into()]);
+    let frames = rig.sent();
+    assert_eq!(frames.len(), 2);
+    assert!(frames.iter().all(|frame| frame.rsv == RSV1));
+}

@@ -1,0 +1,150 @@
+//! What compressed messages may cost.
+
+#![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
+
+#[path = "support/allocator.rs"]
+mod allocator;
+mod support;
+
+use flate2::{Compress, FlushCompress};
+use wsweave::{CloseCode, Compression, Config, ErrorKind, Message, Role};
+
+use crate::support::{BOTH, Frame, Rig};
+
+#[global_allocator]
+static ALLOCATOR: allocator::Counting = allocator::Counting;
+
+const RSV1: u8 = 4;
+const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+
+fn rig(role: Role, config: Config) -> Rig {
+    let extension = match role {
+        Role::Client => "permessage-deflate",
+        Role::Server => "permessage-deflate; client_max_window_bits",
+    };
+    Rig::deflating(role, config, extension)
+}
+
+/// `len` zeros, compressed.
+fn zeros(len: usize) -> Vec<u8> {
+    let mut stream = Compress::new(flate2::Compression::best(), false);
+    let mut out = Vec::with_capacity(len / 1_000 + 1_000);
+    stream.compress_vec(&vec![0; len], &mut out, FlushCompress::Sync).unwrap();
+    out.truncate(out.len() - 4);
+    out
+}
+
+fn bomb(payload: Vec<u8>) -> Frame {
+    Frame::binary(payload).with_rsv(RSV1)
+}
+
+#[test]
+fn a_bomb_stops_at_the_limit_having_allocated_no_more() {
+    let mebibyte = [zeros(1 << 20), TAIL.to_vec()].concat();
+    let payload = mebibyte.repeat(1 << 10);
+    assert!(payload.len() < 2 << 20, "it would be 1 GiB");
+    for role in BOTH {
+        for limit in [1_000, 1 << 20, 16 << 20] {
+            let mut rig = rig(role, Config::default().max_message_size(limit));
+            rig.receive([bomb(payload.clone())]);
+            let peak = allocator::peak_of(|| assert_eq!(rig.settle(), []));
+            let finish = rig.finish();
+            assert_eq!(finish.code, CloseCode::MESSAGE_TOO_BIG);
+            assert_eq!(finish.error.unwrap().kind(), ErrorKind::LimitExceeded);
+            assert_eq!(rig.sent_codes(), [Some(1009)]);
+            let allowed = limit + 300_000;
+            assert!(peak < allowed, "{peak} bytes allocated with a limit of {limit}");
+        }
+    }
+}
+
+#[test]
+fn a_message_of_exactly_the_limit_passes_and_one_byte_more_fails() {
+    for role in BOTH {
+        for limit in [0, 1, 63, 64, 65, 1_000, 70_000] {
+            let mut rig = rig(role, Config::default().max_message_size(limit));
+            rig.receive([bomb(zeros(limit)), bomb(zeros(limit + 1))]);
+            assert_eq!(rig.settle(), [Message::from(vec![0; limit])], "{limit}");
+            assert_eq!(rig.finish().code, CloseCode::MESSAGE_TOO_BIG);
+        }
+    }
+}
+
+#[test]
+fn the_limit_counts_all_fragments() {
+    for role in BOTH {
+        let mut rig = rig(role, Config::default().max_message_size(100));
+        let mut start = zeros(101);
+        let end = start.split_off(3);
+        rig.receive([bomb(start).unfinished(), Frame::continuation(end)]);
+        assert_eq!(rig.settle(), []);
+        assert_eq!(rig.finish().code, CloseCode::MESSAGE_TOO_BIG);
+    }
+}
+
+#[test]
+fn a_compressed_frame_may_be_larger_than_what_is_in_it_but_not_than_a_frame() {
+    for role in BOTH {
+        let stored = [0x00, 0x03, 0x00, 0xfc, 0xff, 1, 2, 3, 0x00];
+        let mut rig = rig(role, Config::default().max_message_size(3).max_frame_size(9));
+        rig.receive([bomb(stored.to_vec()), bomb([&[0x02, 0x00][..], &stored].concat())]);
+        assert_eq!(rig.settle(), [vec![1, 2, 3].into()]);
+        assert_eq!(rig.finish().code, CloseCode::MESSAGE_TOO_BIG);
+    }
+}
+
+/// The buffers of the thread are not the connection's.
+fn warm_up() {
+    let mut rig = Rig::new(Role::Server);
+    rig.receive([Frame::text("plain")]);
+    rig.feed("plain");
+    assert_eq!(rig.settle().len(), 1);
+}
+
+/// What a connection holds after 10 KB have come and gone, compressed.
+fn held(role: Role, compression: Compression) -> usize {
+    let config = Config::default().compression(compression);
+    let extension = match role {
+        Role::Server => "permessage-deflate; client_max_window_bits",
+        Role::Client => {
+            "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9; \
+             server_no_context_takeover; client_no_context_takeover"
+        }
+    };
+    warm_up();
+    let mut rig = Rig::deflating(role, config, extension);
+    allocator::held_after(|| {
+        rig.receive([bomb(zeros(10_000))]);
+        rig.feed(vec![7; 10_000]);
+        assert_eq!(rig.settle().len(), 1);
+        assert_eq!(rig.sent().len(), 1);
+    })
+}
+
+#[test]
+fn a_connection_holds_as_much_as_is_documented() {
+    let most = Compression::default();
+    let small = most.clone().server_max_window_bits(9).client_max_window_bits(9);
+    let none = most.clone().server_no_context_takeover(true).client_no_context_takeover(true);
+    for (compression, documented) in [(most, 380_000 + 48_000), (small, 252_000 + 48_000)] {
+        let held = held(Role::Server, compression);
+        assert!(held.abs_diff(documented) < 2_000, "{held} of {documented}");
+    }
+    assert!(held(Role::Server, none) < 1_000);
+    assert!(held(Role::Client, Compression::default()) < 1_000);
+}
+
+#[test]
+fn a_connection_that_compresses_nothing_holds_nothing() {
+    warm_up();
+    for role in BOTH {
+        let mut rig = rig(role, Config::default());
+        let held = allocator::held_after(|| {
+            rig.receive([Frame::text("plain")]);
+            rig.feed("small");
+            assert_eq!(rig.settle().len(), 1);
+            assert_eq!(rig.sent().len(), 1);
+        });
+        assert!(held < 1_000, "{held}");
+    }
+}
