@@ -1,12 +1,13 @@
 //! Runs every case of Autobahn's fuzzing server against this crate as the client, and has it write
-//! its report: `cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 wsweave`.
+//! its report: `cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 wsweave`. It offers
+//! compression, which only sections 12 and 13 take up.
 //!
 //! `autobahn/README.md` says where the fuzzing server comes from.
 
 use std::process::ExitCode;
 
 use futures::StreamExt;
-use wsweave::{ConnectionExt, Error, Finish};
+use wsweave::{Client, Compression, Config, ConnectionExt, Error, Finish};
 
 #[async_std::main]
 async fn main() -> ExitCode {
@@ -45,6 +46,7 @@ async fn case_count(url: &str) -> Result<usize, Box<dyn std::error::Error>> {
 
 /// Echoes until the server ends the case.
 async fn run_case(url: &str) -> Result<Finish, Error> {
-    let conn = wsweave::connect(url).await?;
+    let config = Config::default().compression(Compression::default().min_size(0));
+    let conn = Client::new(url)?.config(config).connect().await?;
     Ok(conn.on_each(|peer, message| peer.send(message.clone())).run().await)
 }

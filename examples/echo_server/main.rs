@@ -15,7 +15,7 @@ use futures::{
     channel::oneshot::{self, Canceled, Receiver},
     future::join,
 };
-use wsweave::{Accept, Config, Connection, ConnectionExt, Origins, Server, ServerTls};
+use wsweave::{Accept, Compression, Config, Connection, ConnectionExt, Origins, Server, ServerTls};
 
 use crate::{
     options::{Options, USAGE},
@@ -82,6 +82,9 @@ async fn bind(options: Options) -> Result<Server, wsweave::Error> {
     }
     if let Some(keepalive) = options.keepalive {
         config = config.keepalive_interval(Some(keepalive));
+    }
+    if options.compress {
+        config = config.compression(Compression::default());
     }
     let subprotocols = options.subprotocols;
     let mut server = Server::new()

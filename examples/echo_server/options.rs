@@ -10,7 +10,7 @@ pub(crate) const USAGE: &str = "\
 usage: echo_server [ADDR]... [--unix PATH]... [--tls CERT KEY] [--runtime async-std|smol|tokio]
                    [--style loop|pipe|hooks|async-hooks|callbacks|handle] [--commands] [--log]
                    [--subprotocol NAME]... [--origin ORIGIN]... [--keepalive SECONDS]
-                   [--max-connections N] [--max-message BYTES]";
+                   [--max-connections N] [--max-message BYTES] [--compress]";
 
 #[derive(Default)]
 pub(crate) struct Options {
@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) keepalive: Option<Duration>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) max_message: Option<usize>,
+    /// Whether to compress, with clients that can.
+    pub(crate) compress: bool,
 }
 
 impl Options {
@@ -60,6 +62,7 @@ impl Options {
                     options.max_connections = Some(parser.value()?.parse()?);
                 }
                 Arg::Long("max-message") => options.max_message = Some(parser.value()?.parse()?),
+                Arg::Long("compress") => options.compress = true,
                 Arg::Value(value) => options.addresses.push(value.string()?),
                 other => return Err(other.unexpected()),
             }

@@ -3,12 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use lexopt::{Arg, Parser, ValueExt};
-use wsweave::{Client, ClientTls, Config, Connection, Error, Proxy};
+use wsweave::{Client, ClientTls, Compression, Config, Connection, Error, Proxy};
 
 pub(crate) const USAGE: &str = "\
 usage: wscat URL [--header 'K: V']... [--subprotocol P]... [--origin O]
              [--proxy URL] [--ca FILE]... [--insecure]
-             [--connect-to HOST:PORT | --unix PATH] [--timeout SECONDS] [--follow N]";
+             [--connect-to HOST:PORT | --unix PATH] [--timeout SECONDS] [--follow N]
+             [--compress]";
 
 #[derive(Default)]
 pub(crate) struct Options {
@@ -26,6 +27,8 @@ pub(crate) struct Options {
     timeout: Option<Duration>,
     /// The most redirects.
     follow: usize,
+    /// Whether to compress, if the server can.
+    compress: bool,
 }
 
 /// Where the connection goes; the URL still says what the server is asked for.
@@ -59,6 +62,7 @@ impl Options {
                     options.timeout = Some(parser.value()?.parse_with(seconds)?);
                 }
                 Arg::Long("follow") => options.follow = parser.value()?.parse()?,
+                Arg::Long("compress") => options.compress = true,
                 Arg::Value(value) if options.url.is_empty() => options.url = value.string()?,
                 other => return Err(other.unexpected()),
             }
@@ -94,10 +98,14 @@ impl Options {
         if let Some(proxy) = &self.proxy {
             client = client.proxy(Proxy::new(proxy)?);
         }
+        let mut config = Config::default();
         if let Some(timeout) = self.timeout {
-            client = client.config(Config::default().connect_timeout(timeout));
+            config = config.connect_timeout(timeout);
         }
-        Ok(client)
+        if self.compress {
+            config = config.compression(Compression::default());
+        }
+        Ok(client.config(config))
     }
 
     fn tls(&self) -> Result<ClientTls, Error> {
