@@ -47,11 +47,11 @@ pub struct Compression {
     /// Messages of fewer bytes go plain. 128.
     pub min_size: usize,
     /// The most bits of the server's window: how far back it may refer to what it has sent, as a power
-    /// of 2 (RFC 7692, section 7.1.2.1). From 9 to 15; what is beyond is the nearest of them. 15. A client that asks for fewer refuses a server that
-    /// does not agree.
+    /// of 2 (RFC 7692, section 7.1.2.1). From 9 to 15; what is beyond is the nearest of them. 15. A
+    /// client that asks for fewer refuses a server that does not agree.
     pub server_max_window_bits: u8,
-    /// The same of the client's window (RFC 7692, section 7.1.2.2). 15. A server that asks
-    /// for fewer does without compression if the client cannot be asked.
+    /// The same of the client's window (RFC 7692, section 7.1.2.2). 15. A server that asks for fewer
+    /// does without compression if the client cannot be asked.
     pub client_max_window_bits: u8,
     /// Whether each of the server's messages is compressed by itself (RFC 7692, section 7.1.1.1): that
     /// takes less memory and gives larger messages. `false`. A client that asks for it refuses a server
