@@ -39,7 +39,7 @@ pub enum Role {
 pub struct Config {
     /// The largest message to receive, in bytes, inclusive. 16 MiB.
     pub max_message_size: usize,
-    /// The largest frame to receive, in bytes of payload, inclusive. 16 MiB.
+    /// The largest frame to receive, in bytes of payload as they arrive, inclusive. 16 MiB.
     pub max_frame_size: usize,
     /// The most fragments (frames) a received message may come in. 100,000.
     pub max_fragments: usize,
