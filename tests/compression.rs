@@ -4,7 +4,7 @@
 
 mod support;
 
-use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 use futures::{FutureExt, SinkExt, StreamExt};
 use wsweave::{
     CloseCode, Compression, Config, Connection, ConnectionExt, ErrorKind, Initiator, Message, Role,
@@ -175,6 +175,30 @@ fn without_context_takeover_each_message_stands_alone() {
 }
 
 #[test]
+fn what_would_grow_goes_plain_if_nothing_later_counts_on_it() {
+    let noise = noise(1_000);
+    for (extension, rsv) in [
+        ("permessage-deflate", RSV1),
+        ("permessage-deflate; server_no_context_takeover; client_no_context_takeover", 0),
+    ] {
+        for role in BOTH {
+            let mut rig = Rig::deflating(role, on(), extension);
+            let mut peer = Decompress::new(false);
+            for _ in 0..2 {
+                rig.feed(noise.clone());
+                assert_eq!(rig.settle(), []);
+                let [frame] = rig.sent().try_into().unwrap();
+                assert_eq!(frame.rsv, rsv);
+                match rsv {
+                    0 => assert!(frame.payload == noise),
+                    _ => assert!(inflate(&mut peer, &frame.payload, noise.len()) == noise),
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_peer_without_context_takeover_is_not_let_refer_to_earlier_messages() {
     for (role, parameter) in
         [(Role::Client, "server_no_context_takeover"), (Role::Server, "client_no_context_takeover")]
@@ -322,6 +346,99 @@ fn what_is_not_deflate_is_invalid_data() {
             rig.receive([Frame::text("fine"), compressed(Frame::text(payload))]);
             assert_eq!(rig.settle(), ["fine".into()]);
             assert_failed(&rig, 1007, ErrorKind::InvalidDeflate);
+        }
+    }
+}
+
+/// What ways there are to compress a message: blocks that are stored, of fixed codes, and of others.
+fn payloads() -> Vec<(&'static str, Vec<u8>)> {
+    let stored = deflate(&mut Compress::new(flate2::Compression::none(), false), noise(300));
+    let fixed = deflate(&mut compressor(), "Hello, hello, hello");
+    // The last block has codes of its own, behind others.
+    let mut stream = compressor();
+    let dynamic = [prose(500).into_bytes(), noise(200), prose(700).into_bytes()];
+    let dynamic = dynamic.map(|part| [deflate(&mut stream, part), TAIL.to_vec()].concat()).concat();
+    let dynamic = dynamic[..dynamic.len() - TAIL.len()].to_vec();
+    let mut last = Vec::with_capacity(1_000);
+    compressor().compress_vec(prose(400).as_bytes(), &mut last, FlushCompress::Finish).unwrap();
+    last.push(0);
+    vec![("stored", stored), ("fixed", fixed), ("dynamic", dynamic), ("final", last)]
+}
+
+/// What zlib makes of all of `payload` and `end`, if a final block ends there.
+fn read(payload: &[u8], end: &[u8]) -> Option<Vec<u8>> {
+    let payload = [payload, end].concat();
+    let mut out = vec![0; 10_000];
+    let mut stream = Decompress::new(false);
+    let status = stream.decompress(&payload, &mut out, FlushDecompress::Finish).ok()?;
+    out.truncate(usize::try_from(stream.total_out()).unwrap());
+    (status == Status::StreamEnd && stream.total_in() == payload.len() as u64).then_some(out)
+}
+
+/// What is in a payload that is whole though it was cut: it ends with a final block, or in a stored one,
+/// where its length would follow: of nothing, or of one byte.
+fn whole(payload: &[u8]) -> Option<Vec<u8>> {
+    read(payload, &[]).or_else(|| {
+        let message = read(payload, &[0, 0, 0xff, 0xff, 3, 0])?;
+        let longer = read(payload, &[1, 0, 0xfe, 0xff, b'x', 3, 0])?;
+        (longer == [&message[..], b"x"].concat()).then_some(message)
+    })
+}
+
+#[test]
+fn a_cut_message_is_invalid_wherever_it_is_cut() {
+    for (name, payload) in payloads() {
+        let mut wholes = 0;
+        for end in 1..payload.len() {
+            let cut = &payload[..end];
+            let mut rig = rig(BOTH[end % 2]);
+            rig.receive([compressed(Frame::binary(cut)), compressed(Frame::text(HELLO))]);
+            let messages = rig.settle();
+            match whole(cut) {
+                Some(message) => {
+                    wholes += 1;
+                    assert_eq!(messages, [message.into(), "Hello".into()], "{name} {end}");
+                }
+                None => {
+                    assert_eq!(messages, [], "{name}, cut at {end}");
+                    assert_failed(&rig, 1007, ErrorKind::InvalidDeflate);
+                }
+            }
+        }
+        assert!(wholes < 4, "{name}: {wholes}");
+    }
+}
+
+#[test]
+fn what_is_cut_in_a_header_that_takes_the_tail_for_its_own_is_invalid() {
+    // A block of 286 and 30 codes, whose lengths follow: each bit of 0 is 7, and each of 1 is 8.
+    let codes = [0xec, 0x5d, 0x00, 0x20, 0x01];
+    for role in BOTH {
+        for len in 1..=codes.len() {
+            let mut rig = rig(role);
+            rig.receive([compressed(Frame::binary(&codes[..len]))]);
+            assert_eq!(rig.settle(), [], "{len}");
+            assert_failed(&rig, 1007, ErrorKind::InvalidDeflate);
+        }
+    }
+}
+
+#[test]
+fn a_message_of_no_bytes_or_whose_final_block_ends_it_is_whole() {
+    let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    let empty_and_last = [0x01];
+    for role in BOTH {
+        for (payload, message) in [(&[][..], ""), (&last, "Hello"), (&empty_and_last, "")] {
+            let mut rig = rig(role);
+            rig.receive([
+                compressed(Frame::text(payload)),
+                compressed(Frame::text(payload).unfinished()),
+                Frame::continuation(""),
+                compressed(Frame::text(HELLO)),
+                compressed(Frame::text(payload)),
+            ]);
+            let message = || Message::from(message);
+            assert_eq!(rig.settle(), [message(), message(), "Hello".into(), message()]);
         }
     }
 }

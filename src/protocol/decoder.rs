@@ -174,7 +174,7 @@ impl Decoder {
         self.frame = None;
         if fin {
             if let Some(inflater) = inflater {
-                self.message.finish_inflating(inflater, limit)?;
+                self.message.finish_inflating(inflater)?;
             }
             self.message.finish().map(|message| Some(Decoded::Message(message)))
         } else {

@@ -44,8 +44,12 @@ impl Deflater {
             Compress::new_with_window_bits(level, false, self.window.bits)
         });
         let payload = deflate(&mut stream, message.as_bytes())?;
-        self.stream = Some(stream).filter(|_| self.window.takeover);
-        Some(payload)
+        if self.window.takeover {
+            // It counts on the peer's having inflated this, be it that it grew.
+            self.stream = Some(stream);
+            return Some(payload);
+        }
+        Some(payload).filter(|payload| payload.len() < message.len())
     }
 }
 
@@ -72,11 +76,13 @@ fn deflate(stream: &mut Compress, mut input: &[u8]) -> Option<Bytes> {
 pub(crate) struct Inflater {
     window: Window,
     stream: Option<Decompress>,
+    /// Whether nothing has come of the message, or behind a final block of it.
+    at_rest: bool,
 }
 
 impl Inflater {
     pub(crate) fn new(window: Window) -> Self {
-        Self { window, stream: None }
+        Self { window, stream: None, at_rest: true }
     }
 
     /// Inflates a piece of a message behind `out`, which is no longer than `limit` bytes.
@@ -86,6 +92,9 @@ impl Inflater {
         out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), Violation> {
+        if input.is_empty() {
+            return Ok(());
+        }
         let bits = self.window.bits.max(MIN_BITS);
         let new = || Decompress::new_with_window_bits(false, bits);
         let stream = self.stream.get_or_insert_with(new);
@@ -100,9 +109,13 @@ impl Inflater {
             }
             let taken = count(before, stream.total_in());
             input = &input[taken..];
+            self.at_rest &= taken == 0;
             match status {
                 // A final block is not the end of a message (RFC 7692, section 7.2.3.4).
-                Status::StreamEnd => stream.reset(false),
+                Status::StreamEnd => {
+                    stream.reset(false);
+                    self.at_rest = true;
+                }
                 _ if taken == 0 && out.len() == len && !input.is_empty() => {
                     return Err(Violation::deflate(INVALID));
                 }
@@ -112,14 +125,39 @@ impl Inflater {
         Ok(())
     }
 
-    /// The message is complete (RFC 7692, section 7.2.2).
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), Violation> {
-        self.inflate(&TAIL, out, limit)?;
+    /// The message is complete (RFC 7692, section 7.2.2). One of no bytes at all, or that ends with a
+    /// final block, lacks what the tail is to complete; peers send both, and neither leaves a doubt.
+    pub(super) fn finish(&mut self) -> Result<(), Violation> {
+        if let Some(stream) = self.stream.as_mut().filter(|_| !self.at_rest) {
+            seal(stream)?;
+        }
+        self.at_rest = true;
         if !self.window.takeover {
             self.stream = None;
         }
         Ok(())
     }
+}
+
+/// Puts the tail back, and makes sure that it was cut off here. It gives no output then, nor do the
+/// empty blocks behind it, which leave everything as it was. In any other place what was to come next
+/// takes them for its own: the bytes of a stored block, the codes of another, or their lengths.
+fn seal(stream: &mut Decompress) -> Result<(), Violation> {
+    let mut input = &SEAL[..];
+    while !input.is_empty() {
+        let (before, out) = (stream.total_in(), stream.total_out());
+        let status = stream.decompress(input, &mut [0], FlushDecompress::Sync);
+        let status = status.map_err(|_| Violation::deflate(INVALID))?;
+        let taken = count(before, stream.total_in());
+        if taken == 0 || stream.total_out() > out {
+            return Err(Violation::deflate(INVALID));
+        }
+        input = &input[taken..];
+        if status == Status::StreamEnd {
+            stream.reset(false);
+        }
+    }
+    Ok(())
 }
 
 /// Grows by doubling, so that a peer pays for memory by sending, but not beyond the one byte that
@@ -141,6 +179,18 @@ const INVALID: &str = "a compressed message is not valid deflate (RFC 7692, sect
 
 /// What the sender takes off the end of each message, and the receiver puts back.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// The tail, and behind it 64 empty blocks: the header of a block with codes of its own has up to 289
+/// bytes (RFC 1951, section 3.2.7), and must not have room for all of this.
+const SEAL: [u8; 324] = {
+    let mut seal = [0; 324];
+    let mut end = TAIL.len();
+    while end <= seal.len() {
+        (seal[end - 2], seal[end - 1]) = (0xff, 0xff);
+        end += 1 + TAIL.len();
+    }
+    seal
+};
 
 /// The least room for output: zlib wants more than the tail's, lest it write that twice.
 const ROOM: usize = 64;
