@@ -12,13 +12,12 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
     server::conn::http1,
     service::service_fn,
-    upgrade,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use wsweave::{
-    Accept, Config, Connection, ConnectionExt, Origins, Refusal, Role, Socket,
-    handshake::server::respond_with,
+    Accept, Compression, Config, Connection, ConnectionExt, Origins, Refusal, Socket,
+    handshake::server,
 };
 
 #[tokio::main]
@@ -62,11 +61,12 @@ fn page() -> Response<Full<Bytes>> {
 /// Answers a proper handshake; the connection begins behind the answer, in a task of its own.
 fn websocket(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {
     Origins::same_host().check(&request)?;
-    let accept = Accept::new().choose_subprotocol(&request, ["echo"]);
-    let response = respond_with(&request, accept)?;
+    let config = Config::default().compression(Compression::default());
+    let accept = Accept::new().choose_subprotocol(&request, ["echo"]).config(config);
+    let (response, upgrade) = server::upgrade(&request, accept)?;
     tokio::spawn(async {
-        match upgrade::on(request).await {
-            Ok(io) => echo(Socket::from_tokio(TokioIo::new(io))).await,
+        match hyper::upgrade::on(request).await {
+            Ok(io) => echo(upgrade.over(Socket::from_tokio(TokioIo::new(io)))).await,
             Err(error) => eprintln!("{error}"),
         }
     });
@@ -74,9 +74,8 @@ fn websocket(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusa
 }
 
 /// Sends every message back.
-async fn echo(socket: Socket) {
-    Connection::from_raw(socket, Role::Server, Config::default())
-        .linger_on_drop()
+async fn echo(conn: Connection) {
+    conn.linger_on_drop()
         .on_each(|peer, message| peer.send(message.clone()))
         .on_finish(|finish| println!("{finish}"))
         .run()

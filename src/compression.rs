@@ -1,15 +1,21 @@
-//! [`Compression`]: how messages are compressed.
+//! [`Compression`]: how messages are compressed; and [`AgreedCompression`].
 
 use std::{fmt, sync::Arc};
 
-use crate::message::Message;
+use crate::{config::Role, message::Message, protocol::Window};
 
 /// How messages are compressed: permessage-deflate (RFC 7692).
 ///
 /// Compression is off unless [`Config::compression`](crate::Config::compression) turns it on, at both
 /// ends: a client then offers it, and a server accepts the first offer that it can keep to. With a peer
-/// that does not want it messages go plain. It is part of the opening handshake, so a connection that
-/// [`from_raw`](crate::Connection::from_raw) makes does not have it.
+/// that does not want it messages go plain. [`ConnectionExt::compression`] tells what came of it.
+///
+/// It is part of the opening handshake. In a framework, [`upgrade`](crate::handshake::server::upgrade)
+/// answers that, and makes the connection accordingly; a connection that
+/// [`from_raw`](crate::Connection::from_raw) makes has no compression unless
+/// [`with_extensions`](crate::Connection::with_extensions) tells it.
+///
+/// [`ConnectionExt::compression`]: crate::ConnectionExt::compression
 ///
 /// # Memory
 ///
@@ -188,6 +194,50 @@ impl fmt::Debug for Compression {
             .field("server_no_context_takeover", &self.server_no_context_takeover)
             .field("client_no_context_takeover", &self.client_no_context_takeover)
             .finish_non_exhaustive()
+    }
+}
+
+/// What client and server have agreed on about compression: see
+/// [`ConnectionExt::compression`](crate::ConnectionExt::compression).
+///
+/// # Examples
+///
+/// ```
+/// use wsweave::{Compression, Config, Connection, ConnectionExt};
+///
+/// let client = Config::default().compression(Compression::default().client_max_window_bits(10));
+/// let server = Config::default().compression(Compression::default());
+/// let (_client, server) = Connection::pair_with(client, server);
+/// let agreed = server.compression().unwrap();
+/// assert_eq!((agreed.server_max_window_bits, agreed.client_max_window_bits), (15, 10));
+/// assert!(!agreed.client_no_context_takeover);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AgreedCompression {
+    /// How far back the server may refer to what it has sent, as a power of 2: 8 to 15.
+    pub server_max_window_bits: u8,
+    /// How far back the client may.
+    pub client_max_window_bits: u8,
+    /// Whether each of the server's messages is compressed by itself.
+    pub server_no_context_takeover: bool,
+    /// Whether each of the client's messages is.
+    pub client_no_context_takeover: bool,
+}
+
+impl AgreedCompression {
+    /// That of what `role` sends.
+    pub(crate) fn window(&self, role: Role) -> Window {
+        match role {
+            Role::Client => Window {
+                bits: self.client_max_window_bits,
+                takeover: !self.client_no_context_takeover,
+            },
+            Role::Server => Window {
+                bits: self.server_max_window_bits,
+                takeover: !self.server_no_context_takeover,
+            },
+        }
     }
 }
 

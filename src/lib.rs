@@ -53,7 +53,8 @@
 //!
 //! - [`connect`], and [`Client`] with all its settings; [`listen`], and [`Server`].
 //! - [`Client::connect_over`] and [`Acceptor::accept`] do the opening handshake over any transport.
-//! - In a framework that has done that, [`Connection::from_raw`]: see [`handshake`].
+//! - In a framework that speaks HTTP, [`handshake::server::upgrade`]; over a transport on which the
+//!   handshake was done, [`Connection::from_raw`].
 //! - A socket of async-tungstenite or tokio-tungstenite gets hooks from [`adopt`](mod@adopt).
 //!
 //! # What to know first
@@ -107,7 +108,7 @@ pub use crate::net::{ClientTls, ServerTls};
 pub use crate::{
     adopt::adopt,
     close::{CloseCode, CloseFrame, Finish, Initiator},
-    compression::Compression,
+    compression::{AgreedCompression, Compression},
     config::{Config, Role, Sleep, Timer},
     connection::{Connection, Handle, Peer, Pipe, TrySendError},
     error::{Error, ErrorKind},

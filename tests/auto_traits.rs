@@ -6,8 +6,9 @@ use std::{fmt::Debug, rc::Rc};
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use wsweave::{
-    CloseCode, CloseFrame, Config, Connection, ConnectionExt, Error, ErrorKind, Event, Finish,
-    Handle, Initiator, Message, Peer, Pipe, Role, Sleep, Socket, Text, Timer, TrySendError,
+    AgreedCompression, CloseCode, CloseFrame, Compression, Config, Connection, ConnectionExt,
+    Error, ErrorKind, Event, Finish, Handle, Initiator, Message, Peer, Pipe, Role, Sleep, Socket,
+    Text, Timer, TrySendError, handshake::server::Upgrade,
 };
 
 /// A transport that may not leave its thread.
@@ -30,6 +31,10 @@ assert_impl_all!(Role: Send, Sync, Unpin, Copy, Debug);
 assert_impl_all!(dyn Timer: Send, Sync);
 assert_impl_all!(Sleep: Send, Unpin);
 assert_not_impl_any!(Sleep: Sync);
+
+assert_impl_all!(Compression: Send, Sync, Unpin, Clone, Debug);
+assert_impl_all!(AgreedCompression: Send, Sync, Unpin, Copy, Debug);
+assert_impl_all!(Upgrade: Send, Sync, Unpin, Debug);
 
 // The connection follows its transport.
 assert_impl_all!(Connection: Send, Unpin, Debug);

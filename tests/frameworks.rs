@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_tungstenite::{client_async, tungstenite};
-use wsweave::{Client, ConnectionExt, Message};
+use wsweave::{Client, Compression, Config, ConnectionExt, Message};
 
 type Serve = fn(TcpListener) -> BoxFuture<'static, io::Result<()>>;
 
@@ -119,6 +119,36 @@ fn what_came_with_the_request_is_not_lost() {
         stream.read_to_end(&mut answer).await.unwrap();
         assert!(answer.starts_with(b"HTTP/1.1 101 "));
         assert!(answer.ends_with(b"\r\n\r\n\x81\x02hi\x88\0"), "{}", answer.escape_ascii());
+    });
+}
+
+#[test]
+fn what_the_client_offers_to_compress_is_compressed() {
+    with_each(async |addr| {
+        let config = Config::default().compression(Compression::default());
+        let client = Client::new(&format!("ws://{addr}/echo")).unwrap().config(config);
+        let mut conn = client.connect().await.unwrap();
+        assert_eq!(conn.compression().unwrap().server_max_window_bits, 15);
+        for message in ["grüezi ".repeat(1_000), "short".into(), "grüezi ".repeat(2_000)] {
+            conn.send(message.as_str().into()).await.unwrap();
+            assert_eq!(conn.next().await, Some(message.into()));
+        }
+        conn.close().await.unwrap();
+
+        let offer = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n";
+        let request = handshake(addr, &format!("Sec-WebSocket-Version: 13\r\n{offer}"));
+        // 200 times "a", compressed, and a Close, masked with zeros.
+        let frames = b"\xc2\x86\0\0\0\0\x4a\x4c\x1c\x1e\0\0\x88\x80\0\0\0\0";
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(&[request.as_bytes(), frames].concat()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let head = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        let (head, frames) = answer.split_at(head);
+        let head = String::from_utf8_lossy(head).to_lowercase();
+        assert!(head.contains("permessage-deflate; server_max_window_bits=10\r\n"), "{head}");
+        assert_eq!(frames[0], 0xc2, "binary, compressed: {}", frames.escape_ascii());
+        assert!(frames.len() < 20 && frames.ends_with(b"\x88\0"), "{}", frames.escape_ascii());
     });
 }
 

@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     close::{CloseFrame, Finish},
+    compression::AgreedCompression,
     config::{Config, Role},
     error::{Error, ErrorKind},
     ext::Event,
-    handshake::{Opening, extensions::Agreed},
+    handshake::Opening,
     message::Message,
     protocol::{
         Closing, Decoded, Decoder, Deflater, Inflater, MAX_CONTROL_PAYLOAD, Origin, Outgoing,
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     pub(super) inbox: Inbox,
     pub(super) wakers: Wakers,
     pub(super) opening: Option<Box<Opening>>,
+    pub(super) compression: Option<AgreedCompression>,
     pub(super) decoder: Decoder,
     /// A Close, or a broken rule, that has not been dealt with.
     pub(super) last: Option<Result<CloseFrame, Violation>>,
@@ -76,6 +78,7 @@ impl Core {
             inbox: Inbox::new(),
             wakers: Wakers::default(),
             opening: None,
+            compression: None,
             decoder,
             last: None,
             closing: Closing::Open,
@@ -88,11 +91,13 @@ impl Core {
     }
 
     /// Compresses as both sides have agreed.
-    pub(super) fn compress(&mut self, agreed: Agreed) {
+    pub(super) fn compress(&mut self, agreed: AgreedCompression) {
+        let (client, server) = (agreed.window(Role::Client), agreed.window(Role::Server));
         let (ours, theirs) = match self.role {
-            Role::Client => (agreed.client, agreed.server),
-            Role::Server => (agreed.server, agreed.client),
+            Role::Client => (client, server),
+            Role::Server => (server, client),
         };
+        self.compression = Some(agreed);
         let settings = self.config.compression.clone().unwrap_or_default();
         self.outgoing.deflate_with(Deflater::new(settings, ours));
         self.decoder.inflate_with(Inflater::new(theirs));

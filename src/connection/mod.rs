@@ -26,6 +26,7 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+use http::HeaderMap;
 
 use self::{core::Core, driver::Driver, linger::Parting};
 pub use self::{
@@ -34,11 +35,10 @@ pub use self::{
     pipe::Pipe,
 };
 use crate::{
+    compression::AgreedCompression,
     config::{Config, Role},
-    handshake::{
-        Opening,
-        extensions::{self, Agreed},
-    },
+    error::{Error, ErrorKind},
+    handshake::{Opening, extensions},
     net::Permit,
     protocol::Outgoing,
     rt,
@@ -144,6 +144,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self { driver: Some(driver), parting: Some(Parting::attempt()), terminated: false }
     }
 
+    /// Does as the opening handshake agreed about extensions, where that was done elsewhere. `answer` has
+    /// the headers of the server's answer, and its `Sec-WebSocket-Extensions` is what counts; without
+    /// that nothing changes. How hard to compress, and what, [`Config::compression`] says.
+    ///
+    /// Call it before the connection is polled, on what [`from_raw`](Self::from_raw) made.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Handshake`] if there is another extension than permessage-deflate, or a parameter
+    /// that is none of RFC 7692's: with such an agreement nothing that arrives can be trusted.
+    ///
+    /// ```
+    /// use futures::{StreamExt, io::Cursor};
+    /// use wsweave::{Config, Connection, Role, http::Response};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let answer = Response::builder()
+    ///     .header("Sec-WebSocket-Extensions", "permessage-deflate; server_no_context_takeover")
+    ///     .body(())?;
+    /// let received = Cursor::new(b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x88\x00".to_vec());
+    /// let mut conn = Connection::from_raw(received, Role::Client, Config::default())
+    ///     .with_extensions(answer.headers())?;
+    /// assert_eq!(conn.next().await, Some("Hello".into()));
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn with_extensions(self, answer: &HeaderMap) -> Result<Self, Error> {
+        let agreed = extensions::agreed_elsewhere(answer).map_err(|rule| {
+            let message = format!("an extension that was agreed on breaks a rule: {rule}");
+            Error::new(ErrorKind::Handshake, message)
+        })?;
+        Ok(self.with_compression(agreed))
+    }
+
     /// Does without masks: the transport is none that frames go over.
     pub(crate) fn without_masks(mut self) -> Self {
         self.driver_mut().core.outgoing = Outgoing::new(Role::Server);
@@ -222,7 +255,7 @@ impl<S> Connection<S> {
     }
 
     /// With compression as both sides have agreed.
-    pub(crate) fn with_compression(mut self, agreed: Option<Agreed>) -> Self {
+    pub(crate) fn with_compression(mut self, agreed: Option<AgreedCompression>) -> Self {
         if let Some(agreed) = agreed {
             self.driver_mut().core.compress(agreed);
         }

@@ -67,7 +67,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for Connection<S> {
 
     fn facts(&self) -> Facts<'_> {
         let driver = self.driver();
-        Facts { opening: driver.core.opening.as_deref(), latency: driver.timers.latency() }
+        Facts {
+            opening: driver.core.opening.as_deref(),
+            compression: driver.core.compression,
+            latency: driver.timers.latency(),
+        }
     }
 
     fn give_up(self: Pin<&mut Self>) -> Finish {

@@ -7,6 +7,7 @@ use http::{Request, Response};
 
 use crate::{
     close::{CloseCode, Finish},
+    compression::AgreedCompression,
     connection::{Handle, Peer},
     error::Error,
     ext::{
@@ -619,6 +620,25 @@ pub trait ConnectionExt: Duplex {
     /// ```
     fn subprotocol(&self) -> Option<&str> {
         self.facts().opening?.subprotocol()
+    }
+
+    /// What both sides agreed on about compression (RFC 7692, section 7.1); `None` if messages go plain.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsweave::{Compression, Config, Connection, ConnectionExt};
+    ///
+    /// let compressed = || Config::default().compression(Compression::default());
+    /// let (client, server) = Connection::pair_with(compressed(), compressed());
+    /// assert_eq!(client.compression().unwrap().server_max_window_bits, 15);
+    /// assert_eq!(client.compression(), server.on_each(|_, _| ()).compression());
+    ///
+    /// let (client, _server) = Connection::pair_with(compressed(), Config::default());
+    /// assert_eq!(client.compression(), None);
+    /// ```
+    fn compression(&self) -> Option<AgreedCompression> {
+        self.facts().compression
     }
 
     /// The client's request, at a server: its path, query and headers. It is parsed anew at each call.

@@ -97,7 +97,7 @@ pub enum Event {
 pub(crate) mod sealed {
     use std::time::Duration;
 
-    use crate::handshake::Opening;
+    use crate::{compression::AgreedCompression, handshake::Opening};
 
     #[allow(unnameable_types, reason = "that is what seals a trait")]
     pub trait Sealed {}
@@ -107,6 +107,7 @@ pub(crate) mod sealed {
     #[derive(Debug)]
     pub struct Facts<'a> {
         pub(crate) opening: Option<&'a Opening>,
+        pub(crate) compression: Option<AgreedCompression>,
         pub(crate) latency: Option<Duration>,
     }
 }

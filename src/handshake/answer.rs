@@ -113,8 +113,10 @@ impl Accept {
 
     /// Gives this connection a configuration of its own: limits and timeouts by path, say.
     ///
-    /// Those of the opening handshake are the server's. [`respond_with`] has no use for it.
+    /// Those of the opening handshake are the server's. [`upgrade`] makes its connection with it;
+    /// [`respond_with`] has no use for it.
     ///
+    /// [`upgrade`]: crate::handshake::server::upgrade
     /// [`respond_with`]: crate::handshake::server::respond_with
     ///
     /// ```

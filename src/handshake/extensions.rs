@@ -5,17 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
 use super::fields::list;
-use crate::{
-    compression::{Compression, MAX_BITS, MIN_BITS},
-    protocol::Window,
-};
-
-/// How both sides compress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Agreed {
-    pub(crate) server: Window,
-    pub(crate) client: Window,
-}
+use crate::compression::{AgreedCompression, Compression, MAX_BITS, MIN_BITS};
 
 /// The parameters of permessage-deflate (RFC 7692, section 7.1), in an offer or in its answer.
 #[derive(Debug, Default)]
@@ -44,34 +34,51 @@ pub(super) fn offer(own: &Compression) -> HeaderValue {
 pub(super) fn agreed(
     answer: &HeaderMap,
     own: Option<&Compression>,
-) -> Result<Option<Agreed>, &'static str> {
-    let mut extensions = list(answer, SEC_WEBSOCKET_EXTENSIONS);
-    let Some(extension) = extensions.next() else { return Ok(None) };
+) -> Result<Option<AgreedCompression>, &'static str> {
+    let Some(extension) = single(answer)? else { return Ok(None) };
     let Some(own) = own else { return Err("it was not asked for") };
-    if extensions.next().is_some() {
-        return Err("there is more than one");
-    }
     let answer = Deflate::parse(extension).ok_or("it was not asked for")??;
     answer.fits(own)?;
-    let mut agreed = answer.agreed();
+    let mut agreed = answer.agreed()?;
     // What we have offered we keep to, whether or not the server has taken it up.
-    agreed.client.bits = agreed.client.bits.min(own.client_bits());
-    agreed.client.takeover &= !own.client_no_context_takeover;
+    agreed.client_max_window_bits = agreed.client_max_window_bits.min(own.client_bits());
+    agreed.client_no_context_takeover |= own.client_no_context_takeover;
     Ok(Some(agreed))
 }
 
+/// What somebody else has agreed on, by the server's answer.
+pub(crate) fn agreed_elsewhere(
+    answer: &HeaderMap,
+) -> Result<Option<AgreedCompression>, &'static str> {
+    let Some(extension) = single(answer)? else { return Ok(None) };
+    Deflate::parse(extension).ok_or("it is unknown")??.agreed().map(Some)
+}
+
+/// The only extension in an answer.
+fn single(answer: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    let mut extensions = list(answer, SEC_WEBSOCKET_EXTENSIONS);
+    let extension = extensions.next();
+    match extensions.next() {
+        Some(_) => Err("there is more than one"),
+        None => Ok(extension),
+    }
+}
+
 /// A server's answer to the first offer that it can keep to.
-pub(super) fn accept(request: &HeaderMap, own: &Compression) -> Option<(HeaderValue, Agreed)> {
+pub(super) fn accept(
+    request: &HeaderMap,
+    own: &Compression,
+) -> Option<(HeaderValue, AgreedCompression)> {
     let answer = list(request, SEC_WEBSOCKET_EXTENSIONS)
         .filter_map(Deflate::parse)
         .filter_map(Result::ok)
         .find_map(|offer| offer.accept(own))?;
-    Some((answer.to_header(), answer.agreed()))
+    Some((answer.to_header(), answer.agreed().ok()?))
 }
 
 /// What a client and a server would agree on.
-pub(crate) fn between(client: &Compression, server: &Compression) -> Option<Agreed> {
-    Deflate::offer(client).accept(server).map(|answer| answer.agreed())
+pub(crate) fn between(client: &Compression, server: &Compression) -> Option<AgreedCompression> {
+    Deflate::offer(client).accept(server)?.agreed().ok()
 }
 
 impl Deflate {
@@ -122,7 +129,6 @@ impl Deflate {
             return Err("server_no_context_takeover was asked for and is missing");
         }
         match self.client_max_window_bits {
-            ClientBits::Any => Err("client_max_window_bits has no value"),
             ClientBits::AtMost(bits) if bits > own.client_bits() => {
                 Err("client_max_window_bits is more than was offered")
             }
@@ -131,18 +137,18 @@ impl Deflate {
     }
 
     /// What both sides make of this answer.
-    fn agreed(&self) -> Agreed {
-        let client_bits = match self.client_max_window_bits {
+    fn agreed(&self) -> Result<AgreedCompression, &'static str> {
+        let client_max_window_bits = match self.client_max_window_bits {
             ClientBits::AtMost(bits) => bits,
-            ClientBits::Any | ClientBits::Absent => MAX_BITS,
+            ClientBits::Absent => MAX_BITS,
+            ClientBits::Any => return Err("client_max_window_bits has no value"),
         };
-        Agreed {
-            server: Window {
-                bits: self.server_max_window_bits.unwrap_or(MAX_BITS),
-                takeover: !self.server_no_context_takeover,
-            },
-            client: Window { bits: client_bits, takeover: !self.client_no_context_takeover },
-        }
+        Ok(AgreedCompression {
+            server_max_window_bits: self.server_max_window_bits.unwrap_or(MAX_BITS),
+            client_max_window_bits,
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+        })
     }
 
     /// Parses an element of the header; `None` if it is another extension.

@@ -32,6 +32,11 @@ impl Opening {
         Self { head: Head::Response(head.into()), subprotocol, peer_addr: None }
     }
 
+    /// A server's, in a framework, which has the request.
+    pub(super) fn headless(subprotocol: Option<Box<str>>) -> Self {
+        Self { head: Head::Forgotten, subprotocol, peer_addr: None }
+    }
+
     pub(crate) fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }

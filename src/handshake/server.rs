@@ -25,12 +25,13 @@ use http::{
 
 use super::{
     answer::{Accept, Accepted, Refusal, encode},
-    extensions::{self, Agreed},
+    extensions,
     fields::{authority, has, only},
     head::{Head, Sender, TOO_MANY_FIELDS, read_some},
     opening::Opening,
 };
 use crate::{
+    compression::AgreedCompression,
     config::{Clock, Config, Role},
     connection::Connection,
     error::{Error, ErrorKind},
@@ -77,7 +78,12 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 enum Outcome {
-    Accepted { opening: Opening, config: Arc<Config>, agreed: Option<Agreed>, rest: Vec<u8> },
+    Accepted {
+        opening: Opening,
+        config: Arc<Config>,
+        agreed: Option<AgreedCompression>,
+        rest: Vec<u8>,
+    },
     Refused(Error),
 }
 
@@ -154,7 +160,11 @@ fn answer(
 }
 
 /// Accepts compression, if both sides want it, in the answer.
-fn agree(config: &Config, request: &HeaderMap, response: &mut Response<()>) -> Option<Agreed> {
+fn agree(
+    config: &Config,
+    request: &HeaderMap,
+    response: &mut Response<()>,
+) -> Option<AgreedCompression> {
     let (extension, agreed) = extensions::accept(request, config.compression.as_ref()?)?;
     response.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, extension);
     Some(agreed)
@@ -229,6 +239,7 @@ pub fn respond<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
 }
 
 /// Like [`respond`], with what an [`Accept`] adds to the answer: headers, and the subprotocol.
+/// Compression is not negotiated: [`upgrade`] does that.
 ///
 /// # Errors
 ///
@@ -253,13 +264,84 @@ pub fn respond<B>(request: &Request<B>) -> Result<Response<()>, Refusal> {
 /// # Ok::<_, wsweave::http::Error>(())
 /// ```
 pub fn respond_with<B>(request: &Request<B>, accept: Accept) -> Result<Response<()>, Refusal> {
+    apply(request, accept).map(|(response, _)| response)
+}
+
+/// Like [`respond_with`], together with what makes the connection, for a framework that gives the
+/// transport once the answer is sent. So compression can be negotiated: if [`Accept::config`] has it,
+/// and the client offers it, the answer says so, and the connection does so.
+///
+/// # Errors
+///
+/// Those of `respond_with`.
+///
+/// # Examples
+///
+/// ```
+/// use futures::io::Cursor;
+/// use wsweave::{
+///     Accept, Compression, Config, ConnectionExt, handshake::server::upgrade, http::Request,
+/// };
+///
+/// let request = Request::get("/chat")
+///     .header("Host", "server.example.com")
+///     .header("Upgrade", "websocket")
+///     .header("Connection", "Upgrade")
+///     .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+///     .header("Sec-WebSocket-Version", "13")
+///     .header("Sec-WebSocket-Extensions", "permessage-deflate")
+///     .body(())?;
+/// let config = Config::default().compression(Compression::default());
+/// let (response, upgrade) = upgrade(&request, Accept::new().config(config)).unwrap();
+/// assert_eq!(response.headers()["Sec-WebSocket-Extensions"], "permessage-deflate");
+///
+/// // When the framework has sent that:
+/// # let io = Cursor::new(Vec::new());
+/// let conn = upgrade.over(io);
+/// assert!(conn.compression().is_some());
+/// # Ok::<_, wsweave::http::Error>(())
+/// ```
+pub fn upgrade<B>(
+    request: &Request<B>,
+    accept: Accept,
+) -> Result<(Response<()>, Upgrade), Refusal> {
+    let (mut response, Accepted { subprotocol, config }) = apply(request, accept)?;
+    let config = config.unwrap_or_default();
+    let agreed = agree(&config, request.headers(), &mut response);
+    Ok((response, Upgrade { subprotocol, config, agreed }))
+}
+
+/// What [`upgrade`] has agreed on: makes the connection, when the answer is sent.
+///
+/// See [`upgrade`] for an example.
+#[derive(Debug)]
+#[must_use = "the client expects a connection by what was agreed"]
+pub struct Upgrade {
+    subprotocol: Option<Box<str>>,
+    config: Arc<Config>,
+    agreed: Option<AgreedCompression>,
+}
+
+impl Upgrade {
+    /// Makes the connection of the transport that comes behind the answer, as
+    /// [`Connection::from_raw`] does: with the configuration of [`Accept::config`], or the default, and
+    /// with the subprotocol and the compression that the answer has.
+    pub fn over<S: AsyncRead + AsyncWrite + Unpin>(self, io: S) -> Connection<S> {
+        Connection::from_parts(io, &[], Role::Server, self.config)
+            .with_opening(Opening::headless(self.subprotocol))
+            .with_compression(self.agreed)
+    }
+}
+
+/// Checks a request, and makes the answer that accepts it.
+fn apply<B>(request: &Request<B>, accept: Accept) -> Result<(Response<()>, Accepted), Refusal> {
     check_http(request)?;
     if !asks_for_websocket(request) {
         return Err(no_page());
     }
     let mut response = switch(request)?;
-    accept.apply(request.headers(), &mut response)?;
-    Ok(response)
+    let accepted = accept.apply(request.headers(), &mut response)?;
+    Ok((response, accepted))
 }
 
 /// The answer that accepts a request, if that is a proper handshake.

@@ -1,7 +1,10 @@
 //! What client and server agree on about compression (RFC 7692, sections 5 and 7.1).
 
 use futures::executor::block_on;
-use wsweave::{Accept, Acceptor, Client, Compression, Config, Connection, Error, ErrorKind};
+use wsweave::{
+    Accept, Acceptor, Client, Compression, Config, Connection, ConnectionExt, Error, ErrorKind,
+    Role, handshake::server, http,
+};
 
 use crate::{
     client::{client, connect, switching},
@@ -242,6 +245,102 @@ fn a_connection_of_its_own_configuration_is_compressed_by_that() {
             .on_request(move |_| Ok(Accept::new().config(own.clone())));
         assert_eq!(answer_with(&acceptor, "permessage-deflate").as_deref(), expected);
     }
+}
+
+/// A connection whose handshake was done elsewhere, with such headers.
+fn elsewhere(role: Role, lines: &[&str]) -> Result<Connection<Script>, Error> {
+    let mut answer = http::Response::builder();
+    for line in lines {
+        answer = answer.header("Sec-WebSocket-Extensions", *line);
+    }
+    let conn = Connection::from_raw(Script::default(), role, Config::default());
+    conn.with_extensions(answer.body(()).unwrap().headers())
+}
+
+#[test]
+fn what_was_agreed_on_elsewhere_is_taken_as_it_is() {
+    for role in [Role::Client, Role::Server] {
+        for none in [&[][..], &[""], &[" , "]] {
+            assert_eq!(elsewhere(role, none).unwrap().compression(), None);
+        }
+        let agreed = |line| elsewhere(role, &[line]).unwrap().compression().unwrap();
+        let most = agreed("permessage-deflate");
+        assert_eq!((most.server_max_window_bits, most.client_max_window_bits), (15, 15));
+        assert!(!most.server_no_context_takeover && !most.client_no_context_takeover);
+        let server =
+            agreed("permessage-deflate; server_max_window_bits=9; server_no_context_takeover");
+        assert_eq!((server.server_max_window_bits, server.client_max_window_bits), (9, 15));
+        assert!(server.server_no_context_takeover && !server.client_no_context_takeover);
+        let client =
+            agreed("permessage-deflate;client_no_context_takeover;client_max_window_bits=8");
+        assert_eq!((client.server_max_window_bits, client.client_max_window_bits), (15, 8));
+        assert!(!client.server_no_context_takeover && client.client_no_context_takeover);
+    }
+}
+
+#[test]
+fn what_was_agreed_on_elsewhere_and_is_not_known_is_an_error() {
+    let refuses = |lines: &[&str], rule: &str| {
+        for role in [Role::Client, Role::Server] {
+            let error = elsewhere(role, lines).expect_err(rule);
+            assert_eq!(error.kind(), ErrorKind::Handshake, "{lines:?}");
+            assert!(error.to_string().contains(rule), "{lines:?}: {error}");
+        }
+    };
+    for (parameters, rule) in BROKEN {
+        refuses(&[&format!("permessage-deflate; {parameters}")], rule);
+    }
+    refuses(&["permessage-deflate; client_max_window_bits"], "has no value");
+    refuses(&["x-webkit-deflate-frame"], "is unknown");
+    refuses(&["Permessage-Deflate"], "is unknown");
+    refuses(&["permessage-deflate, mux"], "more than one");
+    refuses(&["permessage-deflate", "permessage-deflate"], "more than one");
+}
+
+#[test]
+fn an_upgrade_answers_what_it_does() {
+    let upgrade = |config: Config, offer: &str| {
+        let request = http::Request::get("/chat")
+            .header("Host", "server.example.com")
+            .header("Upgrade", "websocket")
+            .header("Connection", "Upgrade")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Protocol", "chat")
+            .header("Sec-WebSocket-Extensions", offer)
+            .body(())
+            .unwrap();
+        let accept = Accept::new().subprotocol("chat").config(config);
+        let plain = server::respond_with(&request, accept.clone()).unwrap();
+        assert!(!plain.headers().contains_key("sec-websocket-extensions"));
+        let (response, upgrade) = server::upgrade(&request, accept).unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["sec-websocket-protocol"]),
+            (101, &http::HeaderValue::from_static("chat"))
+        );
+        let conn = upgrade.over(Script::default());
+        assert_eq!(conn.subprotocol(), Some("chat"));
+        let other = Connection::from_raw(Script::default(), Role::Server, Config::default());
+        let other = other.with_extensions(response.headers()).unwrap();
+        assert_eq!(conn.compression(), other.compression());
+        conn.compression().map(|agreed| agreed.server_max_window_bits)
+    };
+    let small = Config::default().compression(on().server_max_window_bits(11));
+    assert_eq!(upgrade(small.clone(), "permessage-deflate"), Some(11));
+    assert_eq!(upgrade(small.clone(), "permessage-deflate; server_max_window_bits=10"), Some(10));
+    assert_eq!(upgrade(small, "x-webkit-deflate-frame"), None);
+    assert_eq!(upgrade(Config::default(), "permessage-deflate"), None);
+}
+
+#[test]
+fn both_ends_tell_what_they_have_agreed_on() {
+    let conn = answered(on().client_max_window_bits(12), "permessage-deflate").unwrap();
+    let agreed = conn.compression().unwrap();
+    assert_eq!((agreed.server_max_window_bits, agreed.client_max_window_bits), (15, 12));
+    let hooked = conn.on_each(|_, _| ()).on_finish(|_| ());
+    assert_eq!(hooked.compression(), Some(agreed));
+    let plain = connect(&with(on()), |request| switching(request, "")).unwrap();
+    assert_eq!(plain.compression(), None);
 }
 
 #[test]
