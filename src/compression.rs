@@ -227,7 +227,7 @@ pub struct AgreedCompression {
 
 impl AgreedCompression {
     /// That of what `role` sends.
-    pub(crate) fn window(&self, role: Role) -> Window {
+    pub(crate) fn window(self, role: Role) -> Window {
         match role {
             Role::Client => Window {
                 bits: self.client_max_window_bits,
