@@ -1,19 +1,34 @@
-//! An allocator that counts, thread by thread, so that tests which run beside each other do not mix.
+//! An allocator that counts, thread by thread, so that tests which run beside each other do not mix; and
+//! all threads together, for a test that is the only one of its binary.
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// Counts what this thread holds.
+/// Counts what this thread holds, and what all do.
 pub(crate) struct Counting;
 
 thread_local! {
     static HELD: Cell<usize> = const { Cell::new(NOTHING) };
     static PEAK: Cell<usize> = const { Cell::new(NOTHING) };
     static TOTAL: Cell<usize> = const { Cell::new(0) };
+}
+
+static ALL_HELD: AtomicUsize = AtomicUsize::new(0);
+static ALL_PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// The bytes that all threads hold.
+pub(crate) fn held_by_all() -> usize {
+    ALL_HELD.load(Ordering::Relaxed)
+}
+
+/// The most bytes that all threads held since this was last asked.
+pub(crate) fn take_peak_of_all() -> usize {
+    ALL_PEAK.swap(held_by_all(), Ordering::Relaxed)
 }
 
 /// The most bytes that this thread held while it ran `work`, above what it held before.
@@ -39,6 +54,12 @@ pub(crate) fn total_of(work: impl FnOnce()) -> usize {
 }
 
 fn count(allocated: usize, freed: usize) {
+    // What a realloc frees is more than it allocates at times: the sum wraps, and is right again.
+    let change = allocated.wrapping_sub(freed);
+    let held = ALL_HELD.fetch_add(change, Ordering::Relaxed).wrapping_add(change);
+    if allocated > freed {
+        ALL_PEAK.fetch_max(held, Ordering::Relaxed);
+    }
     // A thread that ends has given up its counters and still frees.
     let _ = HELD.try_with(|held| {
         held.set(held.get() + allocated - freed);
