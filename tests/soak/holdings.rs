@@ -60,7 +60,9 @@ impl Holdings {
             if now.is_within(self) {
                 return now;
             }
-            assert!(Instant::now() < deadline, "left behind: {now}; to begin with: {self}");
+            let threads = thread_names();
+            let late = Instant::now() > deadline;
+            assert!(!late, "left behind: {now}, {threads:?}; to begin with: {self}");
             thread::sleep(MOMENT);
         }
     }
@@ -83,6 +85,12 @@ impl fmt::Display for Holdings {
             tasks + runtime_tasks
         )
     }
+}
+
+fn thread_names() -> Vec<String> {
+    let threads = fs::read_dir("/proc/self/task").unwrap().map(Result::unwrap);
+    // It may be gone by now.
+    threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok()).collect()
 }
 
 /// Runs `task` beside the caller, and counts it as long as it is there.

@@ -67,7 +67,7 @@ pub(crate) async fn garbage(visit: &mut Visit) -> Outcome {
         garbage.splice(..0, *b"GET / HTTP/1.1\r\n");
     }
     let door = visit.door();
-    let mut stream = TcpStream::connect(visit.site.doors[door].addr).await?;
+    let mut stream = TcpStream::connect(visit.site.impatient_doors[door].addr).await?;
     // The server may have had enough before the end.
     let _ = stream.write_all(&garbage).await;
     if visit.one_in(2) {
@@ -78,7 +78,7 @@ pub(crate) async fn garbage(visit: &mut Visit) -> Outcome {
 
 pub(crate) async fn half_handshake(visit: &mut Visit) -> Outcome {
     let door = visit.door();
-    let mut stream = TcpStream::connect(visit.site.doors[door].addr).await?;
+    let mut stream = TcpStream::connect(visit.site.impatient_doors[door].addr).await?;
     let request = request("/loop");
     stream.write_all(visit.part(request.as_bytes())).await?;
     leave(visit, stream).await;
@@ -86,7 +86,7 @@ pub(crate) async fn half_handshake(visit: &mut Visit) -> Outcome {
 }
 
 pub(crate) async fn half_frame(visit: &mut Visit) -> Outcome {
-    let path = visit.echo_path();
+    let path = &format!("{}?impatient", visit.echo_path());
     let mut stream = upgraded(visit, path, "").await?;
     let frame = Frame::binary(visit.message().as_bytes()).to(Role::Server);
     // It may be more than the server takes while it has not read what came before.
@@ -97,14 +97,14 @@ pub(crate) async fn half_frame(visit: &mut Visit) -> Outcome {
 
 /// No message, no answer to a ping, nor to a Close.
 pub(crate) async fn silence(visit: &mut Visit) -> Outcome {
-    let path = visit.echo_path();
+    let path = &format!("{}?impatient", visit.echo_path());
     let stream = upgraded(visit, path, "").await?;
     leave(visit, stream).await;
     Ok(())
 }
 
 pub(crate) async fn reset(visit: &mut Visit) -> Outcome {
-    let path = visit.echo_path();
+    let path = &format!("{}?impatient", visit.echo_path());
     let mut stream = upgraded(visit, path, "").await?;
     let (moment, messages) = (visit.moment(), visit.messages());
     let (mut reading, writing) = (stream.clone(), &mut stream);
@@ -157,13 +157,13 @@ pub(crate) async fn bomb(visit: &mut Visit) -> Outcome {
 }
 
 pub(crate) async fn never_reads(visit: &mut Visit) -> Outcome {
-    let _stream = upgraded(visit, "/flood", "").await?;
+    let _stream = upgraded(visit, "/flood?impatient", "").await?;
     rt::sleep(Duration::from_millis(visit.rng.random_range(0..5_000))).await;
     Ok(())
 }
 
 pub(crate) async fn only_writes(visit: &mut Visit) -> Outcome {
-    let path = visit.echo_path();
+    let path = &format!("{}?impatient", visit.echo_path());
     let mut stream = upgraded(visit, path, "").await?;
     let frame = Frame::binary(visit.bytes(100_000)).to(Role::Server);
     let limit = Duration::from_millis(visit.rng.random_range(0..5_000));

@@ -1,6 +1,10 @@
 //! What the servers do with a connection: its path says.
 
-use futures::{SinkExt, StreamExt, channel::mpsc::unbounded, future::join};
+use futures::{
+    SinkExt, StreamExt,
+    channel::mpsc::{channel, unbounded},
+    future::join,
+};
 use wsweave::{Connection, ConnectionExt};
 
 use crate::holdings::spawn;
@@ -72,7 +76,8 @@ async fn echo_in_callbacks(conn: Connection) {
     conn.run().await;
 }
 
-/// Another task answers, with a handle that it keeps beyond the end.
+/// Another task answers, with a handle that it keeps beyond the end. Who sends on and on and takes no
+/// answer is left: to wait for room, and not to poll meanwhile, would be to wait for ever.
 async fn echo_by_a_handle(mut conn: Connection) {
     let handle = conn.handle();
     let (messages, mut received) = unbounded();
@@ -84,22 +89,26 @@ async fn echo_by_a_handle(mut conn: Connection) {
         assert!(handle.try_send("too late").is_err());
     });
     while let Some(message) = conn.next().await {
+        if messages.len() > MANY {
+            break;
+        }
         messages.unbounded_send(message).unwrap();
     }
     drop((messages, conn));
     answering.await;
 }
 
+/// The sink's half drives the connection, too, so the other one may wait for it.
 async fn echo_in_two_tasks(conn: Connection) {
     let (mut sink, mut stream) = conn.split();
-    let (messages, mut received) = unbounded();
+    let (mut messages, mut received) = channel(0);
     let answering = spawn(async move {
         while let Some(message) = received.next().await {
             let _ = sink.send(message).await;
         }
     });
     while let Some(message) = stream.next().await {
-        messages.unbounded_send(message).unwrap();
+        messages.send(message).await.unwrap();
     }
     drop(messages);
     answering.await;
@@ -116,3 +125,6 @@ async fn flood(conn: Connection) {
 pub(crate) fn panic_silently() -> ! {
     std::panic::resume_unwind(Box::new("as it may"))
 }
+
+/// More than a well-behaved visitor has under way.
+const MANY: usize = 20;

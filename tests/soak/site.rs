@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct Site {
     /// The first one is without TLS.
     pub(crate) doors: Vec<Door>,
+    /// The same, where a handshake has to be quick.
+    pub(crate) impatient_doors: Vec<Door>,
     serving: Mutex<Vec<(ServerHandle, RemoteHandle<Shutdown>)>>,
     closing: AtomicBool,
 }
@@ -41,19 +43,11 @@ type Key = Box<dyn Fn(Client) -> Client + Send + Sync>;
 
 impl Site {
     pub(crate) async fn open(plans: &Plans) -> Arc<Self> {
-        let (mut doors, mut serving) = (Vec::new(), Vec::new());
-        for (server, scheme, key) in plans.servers() {
-            let server = server.config(config()).on_request(|request| match request.uri().path() {
-                "/none" => Err(Refusal::new(StatusCode::NOT_FOUND, "there is nothing here")),
-                _ => Ok(Accept::new()),
-            });
-            let server = server.bind("127.0.0.1:0").await.unwrap();
-            doors.push(Door { addr: server.local_addr(), scheme, key });
-            let handle = server.handle();
-            let serve = server.serve(|conn| counted(server::serve_one(conn)));
-            serving.push((handle, spawn(serve)));
-        }
-        Arc::new(Self { doors, serving: Mutex::new(serving), closing: AtomicBool::new(false) })
+        let mut serving = Vec::new();
+        let doors = open_all(plans, &config(), &mut serving).await;
+        let impatient_doors = open_all(plans, &impatient(), &mut serving).await;
+        let (serving, closing) = (Mutex::new(serving), AtomicBool::new(false));
+        Arc::new(Self { doors, impatient_doors, serving, closing })
     }
 
     /// Whether the servers are being shut down, or are so already.
@@ -71,6 +65,29 @@ impl Site {
             assert_eq!(serving.await, shutdown);
         }
     }
+}
+
+async fn open_all(
+    plans: &Plans,
+    config: &Config,
+    serving: &mut Vec<(ServerHandle, RemoteHandle<Shutdown>)>,
+) -> Vec<Door> {
+    let mut doors = Vec::new();
+    for (server, scheme, key) in plans.servers() {
+        let server =
+            server.config(config.clone()).on_request(|request| match request.uri().path() {
+                "/none" => Err(Refusal::new(StatusCode::NOT_FOUND, "there is nothing here")),
+                _ if request.uri().query() == Some("impatient") => {
+                    Ok(Accept::new().config(impatient()))
+                }
+                _ => Ok(Accept::new()),
+            });
+        let server = server.bind("127.0.0.1:0").await.unwrap();
+        doors.push(Door { addr: server.local_addr(), scheme, key });
+        let handle = server.handle();
+        serving.push((handle, spawn(server.serve(|conn| counted(server::serve_one(conn))))));
+    }
+    doors
 }
 
 /// What sites are made by.
@@ -109,17 +126,20 @@ impl Plans {
     }
 }
 
-/// What is dead or stuck is found out within seconds: enough of them for a visitor on a busy machine.
+/// For those whom a busy machine may hold up.
 fn config() -> Config {
-    Config::default()
-        .max_message_size(MAX_MESSAGE)
-        .handshake_timeout(Duration::from_secs(6))
-        .idle_timeout(Some(Duration::from_secs(6)))
+    Config::default().max_message_size(MAX_MESSAGE).compression(Compression::default().level(1))
+}
+
+/// For those who are dead or stuck on purpose: that is found out within seconds.
+fn impatient() -> Config {
+    config()
+        .handshake_timeout(Duration::from_secs(2))
+        .idle_timeout(Some(Duration::from_secs(3)))
         .keepalive_interval(Some(Duration::from_secs(1)))
-        .keepalive_timeout(Duration::from_secs(4))
-        .write_timeout(Duration::from_secs(4))
-        .close_timeout(Duration::from_secs(4))
-        .compression(Compression::default().level(1))
+        .keepalive_timeout(Duration::from_secs(2))
+        .write_timeout(Duration::from_secs(2))
+        .close_timeout(Duration::from_secs(2))
 }
 
 /// The largest message that the servers take.

@@ -18,23 +18,23 @@ use crate::{
 
 pub(crate) async fn in_turn(visit: &mut Visit) -> Outcome {
     let path = visit.echo_path();
-    let pongs = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&pongs);
+    let answered = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&answered);
     let conn = visit.connect(path).await?;
     let mut conn = conn.on_pong(move |_, _| {
         count.fetch_add(1, Ordering::SeqCst);
     });
     let talk = async {
-        let mut pings = 0;
+        let mut asked = 0;
         for message in visit.messages() {
             // The answer to a ping comes before that to the message behind it.
             if visit.one_in(3) {
                 conn.ping("are you there?")?;
-                pings += 1;
+                asked += 1;
             }
             conn.send(message.clone()).await?;
             visit.check(&message, conn.next().await)?;
-            expect(pongs.load(Ordering::SeqCst) == pings, "a pong is missing")?;
+            expect(answered.load(Ordering::SeqCst) == asked, "a pong is missing")?;
         }
         Ok(())
     };
