@@ -27,10 +27,9 @@ pub(crate) struct Holdings {
 
 impl Holdings {
     fn count() -> Self {
-        let entries = |directory| fs::read_dir(directory).unwrap().count();
         Self {
-            descriptors: entries("/proc/self/fd"),
-            threads: entries("/proc/self/task"),
+            descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
+            threads: threads().len(),
             tasks: TASKS.load(Ordering::SeqCst),
             runtime_tasks: rt::count_tasks(),
             memory: allocator::held_by_all(),
@@ -60,7 +59,7 @@ impl Holdings {
             if now.is_within(self) {
                 return now;
             }
-            let threads = thread_names();
+            let threads = threads();
             let late = Instant::now() > deadline;
             assert!(!late, "left behind: {now}, {threads:?}; to begin with: {self}");
             thread::sleep(MOMENT);
@@ -87,10 +86,13 @@ impl fmt::Display for Holdings {
     }
 }
 
-fn thread_names() -> Vec<String> {
+/// The names of the threads, but for those of the crate `blocking`: it keeps them, up to a limit, and
+/// how many it has is up to how many look-ups there were at a time.
+fn threads() -> Vec<String> {
     let threads = fs::read_dir("/proc/self/task").unwrap().map(Result::unwrap);
     // It may be gone by now.
-    threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok()).collect()
+    let names = threads.filter_map(|it| fs::read_to_string(it.path().join("comm")).ok());
+    names.filter(|name| !name.starts_with("blocking-")).collect()
 }
 
 /// Runs `task` beside the caller, and counts it as long as it is there.
