@@ -44,7 +44,7 @@ use self::{
     tally::Tally,
     visit::Visit,
 };
-use crate::support::within;
+use crate::support::rt::within_time;
 
 #[global_allocator]
 static ALLOCATOR: allocator::Counting = allocator::Counting;
@@ -61,7 +61,7 @@ fn all_is_back_where_it_began() {
 
     // What the runtime opens for itself, and what is made once for all, is there after that.
     for _ in 0..WARM_UP_ROUNDS {
-        within(round(&mut rng, &plans, &tally));
+        within_time(ROUND_LIMIT, round(&mut rng, &plans, &tally));
     }
     let before = Holdings::settled();
     println!("to begin with: {before}");
@@ -71,7 +71,7 @@ fn all_is_back_where_it_began() {
     while started.elapsed() < length || held.len() < LEAST_ROUNDS {
         let (round_started, before_round) = (Instant::now(), tally.snapshot());
         allocator::take_peak_of_all();
-        within(round(&mut rng, &plans, &tally));
+        within_time(ROUND_LIMIT, round(&mut rng, &plans, &tally));
         let (took, peak) = (round_started.elapsed(), allocator::take_peak_of_all());
         let left = before.assert_left();
         held.push(left.memory);
@@ -124,7 +124,9 @@ fn setting<T: FromStr>(name: &str) -> Option<T> {
 
 const VISITS: u32 = 200;
 const AT_ONCE: usize = 50;
-const WARM_UP_ROUNDS: usize = 2;
+/// They take seconds, but not where everything else takes minutes, too.
+const ROUND_LIMIT: Duration = Duration::from_secs(300);
+const WARM_UP_ROUNDS: usize = 1;
 const LEAST_ROUNDS: usize = 2;
 /// So many that they do not grow by chance.
 const MANY_ROUNDS: usize = 16;

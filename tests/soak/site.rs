@@ -44,7 +44,7 @@ type Key = Box<dyn Fn(Client) -> Client + Send + Sync>;
 impl Site {
     pub(crate) async fn open(plans: &Plans) -> Arc<Self> {
         let mut serving = Vec::new();
-        let doors = open_all(plans, &config(), &mut serving).await;
+        let doors = open_all(plans, &patient(), &mut serving).await;
         let impatient_doors = open_all(plans, &impatient(), &mut serving).await;
         let (serving, closing) = (Mutex::new(serving), AtomicBool::new(false));
         Arc::new(Self { doors, impatient_doors, serving, closing })
@@ -60,7 +60,7 @@ impl Site {
         self.closing.store(true, Ordering::SeqCst);
         let serving: Vec<_> = self.serving.lock().unwrap().drain(..).collect();
         for (server, serving) in serving {
-            let shutdown = server.shutdown(PATIENCE).await;
+            let shutdown = server.shutdown(2 * PATIENCE).await;
             assert_eq!((shutdown.aborted, server.connections()), (0, 0), "{shutdown}");
             assert_eq!(serving.await, shutdown);
         }
@@ -127,13 +127,13 @@ impl Plans {
 }
 
 /// For those whom a busy machine may hold up.
-fn config() -> Config {
+pub(crate) fn patient() -> Config {
     Config::default().max_message_size(MAX_MESSAGE).compression(Compression::default().level(1))
 }
 
 /// For those who are dead or stuck on purpose: that is found out within seconds.
 fn impatient() -> Config {
-    config()
+    patient()
         .handshake_timeout(Duration::from_secs(2))
         .idle_timeout(Some(Duration::from_secs(3)))
         .keepalive_interval(Some(Duration::from_secs(1)))
@@ -144,5 +144,5 @@ fn impatient() -> Config {
 
 /// The largest message that the servers take.
 pub(crate) const MAX_MESSAGE: usize = 1 << 20;
-/// More than all the timeouts of a connection together.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What nobody who behaves well takes.
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,12 +9,12 @@ use std::{
 
 use futures::future::BoxFuture;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use wsweave::{Client, CloseCode, Compression, Config, Connection, Finish, Message};
+use wsweave::{Client, CloseCode, Compression, Connection, Finish, Message};
 
 use crate::{
     faults, raw,
     server::ECHOES,
-    site::{Door, Site},
+    site::{self, Door, Site},
     tally::Tally,
     visitors,
 };
@@ -65,7 +65,7 @@ impl Visit {
         let compression = self
             .one_in(3)
             .then(|| Compression::default().client_no_context_takeover(self.one_in(2)));
-        let config = Config::default().compression(compression);
+        let config = site::patient().compression(compression);
         let door = self.door();
         let Door { addr, scheme, key } = &self.site.doors[door];
         let client = Client::new(&format!("{scheme}://{addr}{path}"))?.no_proxy().config(config);

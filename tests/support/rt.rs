@@ -55,9 +55,14 @@ const RUNTIME: &Runtime = &RUNTIMES[0];
 
 /// Runs `work` in the runtime's context; a test that hangs fails instead.
 pub(crate) fn within<T>(work: impl Future<Output = T>) -> T {
+    within_time(Duration::from_secs(60), work)
+}
+
+/// The same, where a minute is too little.
+pub(crate) fn within_time<T>(limit: Duration, work: impl Future<Output = T>) -> T {
     let mut output = None;
-    (RUNTIME.block_on)(Box::pin(async { output = in_time(Duration::from_secs(60), work).await }));
-    output.expect("finished within a minute")
+    (RUNTIME.block_on)(Box::pin(async { output = in_time(limit, work).await }));
+    output.unwrap_or_else(|| panic!("not finished within {limit:?}"))
 }
 
 /// Runs `work` for at most `limit`.
