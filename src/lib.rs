@@ -96,6 +96,7 @@ mod net;
 mod protocol;
 mod rt;
 mod socket;
+mod sync;
 mod timeout;
 
 pub use bytes::Bytes;

@@ -4,10 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
 };
 
@@ -23,6 +20,7 @@ use crate::{
     close::{CloseCode, CloseFrame, Finish},
     error::{Error, ErrorKind},
     message::Message,
+    sync::AtomicU64,
 };
 
 /// The connection as other tasks and threads see it: cheap to clone, `Send` and `Sync`.

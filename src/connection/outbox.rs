@@ -3,20 +3,17 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{PoisonError, atomic::Ordering},
     task::Waker,
 };
 
-use atomic_waker::AtomicWaker;
 use bytes::Bytes;
-use event_listener::{Event, EventListener};
+use event_listener::EventListener;
 
 use crate::{
     close::{CloseFrame, Finish},
     message::Message,
+    sync::{AtomicBool, AtomicWaker, Event, Mutex, MutexGuard},
 };
 
 /// Shared by a connection and its handles.

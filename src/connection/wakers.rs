@@ -2,9 +2,11 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Wake, Waker},
 };
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// Which half of the connection is polled: after a `split` each may live in a task of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         },
     },
     message::Message,
+    sync::{Mutex, MutexGuard},
 };
 
 /// Registers callbacks on a running connection, from anywhere: from
