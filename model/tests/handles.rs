@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::{future::poll_fn, sync::Arc, task::Context};
+
 use futures::{SinkExt, StreamExt};
-use shuttle::{future::block_on, thread};
+use shuttle::{future::block_on, sync::Mutex, thread};
 use wsweave::{CloseCode, Config, Connection, ConnectionExt, Finish, Handle, Message};
 
 use self::support::{End, check, pair};
@@ -60,6 +62,23 @@ fn a_connection_that_falls_asleep_is_woken() {
         let run = run(conn);
         handle.abort();
         assert_eq!(run.join().unwrap().code, CloseCode::ABNORMAL);
+    });
+}
+
+/// The one who waits has not registered with what is not there yet.
+#[test]
+fn a_connection_that_waits_heeds_a_handle_made_later() {
+    check(500, || {
+        let (conn, _peer) = pair(64, Config::default());
+        let conn = Arc::new(Mutex::new(conn));
+        let reader = {
+            let conn = Arc::clone(&conn);
+            let poll = move |cx: &mut Context<'_>| conn.lock().unwrap().poll_next_unpin(cx);
+            thread::spawn(move || assert_eq!(block_on(poll_fn(poll)), None))
+        };
+        let handle = conn.lock().unwrap().handle();
+        handle.abort();
+        reader.join().unwrap();
     });
 }
 
@@ -138,6 +157,26 @@ fn all_who_wait_learn_of_a_drop() {
         reader.join().unwrap();
         waiting.join(&block_on(handle.closed()));
     });
+}
+
+/// Although nobody polls the connection.
+#[test]
+fn who_waits_for_room_learns_at_once_that_there_will_be_none() {
+    for stop in [|handle: &Handle| handle.close_with(1000, "").unwrap(), Handle::abort] {
+        check(500, move || {
+            let (mut conn, _peer) = pair(16, narrow());
+            let handle = conn.handle();
+            let [sender, mut sink] = [(); 2].map(|()| handle.clone());
+            let waiting = [
+                thread::spawn(move || block_on(async { while sender.send("x").await.is_ok() {} })),
+                thread::spawn(move || {
+                    block_on(async { while sink.feed("x".into()).await.is_ok() {} })
+                }),
+            ];
+            stop(&handle);
+            waiting.into_iter().for_each(|waiting| waiting.join().unwrap());
+        });
+    }
 }
 
 #[test]

@@ -6,7 +6,6 @@
 //! weak are nothing that it can find.
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{
     collections::VecDeque,
