@@ -2,7 +2,11 @@
 
 mod support;
 
-use std::{future::poll_fn, sync::Arc, task::Context};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use futures::{SinkExt, StreamExt};
 use shuttle::{future::block_on, sync::Mutex, thread};
@@ -25,6 +29,10 @@ fn all_that_handles_send_arrives_in_order() {
                 }
             })
         });
+        // A sink that waits for room, and loses interest.
+        let mut sink = handle.clone();
+        let idle = block_on(poll_fn(|cx| Poll::Ready(sink.poll_ready_unpin(cx))));
+        assert!(!matches!(idle, Poll::Ready(Err(_))));
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         handle.close_with(1000, "").unwrap();
         assert!(run.join().unwrap().clean);
