@@ -7,7 +7,7 @@ mod allocator;
 mod support;
 
 use flate2::{Compress, FlushCompress};
-use wsweave::{CloseCode, Compression, Config, ErrorKind, Message, Role};
+use wsweave::{CloseCode, Compression, Config, ConnectionExt, ErrorKind, Message, Role};
 
 use crate::support::{BOTH, Frame, Rig};
 
@@ -158,5 +158,69 @@ fn a_connection_that_compresses_nothing_holds_nothing() {
             assert_eq!(rig.sent().len(), 1);
         });
         assert!(held < 1_000, "{held}");
+    }
+}
+
+/// Agrees with the peer on a window of so many bits for what it sends.
+fn rig_with_window(role: Role, bits: u8) -> Rig {
+    let side = if role == Role::Server { "client" } else { "server" };
+    let extension = format!("permessage-deflate; {side}_max_window_bits={bits}");
+    Rig::deflating(role, Config::default(), &extension)
+}
+
+#[test]
+fn final_blocks_without_end_cost_as_much_as_they_weigh() {
+    for role in BOTH {
+        for bits in [8, 9, 15] {
+            let mut rig = rig_with_window(role, bits);
+            let payload = [0x03, 0x00].repeat(50_000);
+            rig.receive([bomb([&payload[..], &[0x00]].concat())]);
+            let total = allocator::total_of(|| assert_eq!(rig.settle(), [Message::from(vec![])]));
+            assert!(total < 300_000 + 5 * payload.len(), "{bits} bits: {total} bytes allocated");
+        }
+    }
+}
+
+#[test]
+fn what_is_inflated_counts_as_work_so_that_others_have_their_turn() {
+    let large = zeros(2 << 20);
+    let (start, end) = large.split_at(3);
+    let floods = [
+        vec![bomb(large.clone())],
+        vec![bomb(start.to_vec()).unfinished(), Frame::continuation(end)],
+    ];
+    for role in BOTH {
+        for flood in &floods {
+            let rig = rig(role, Config::default());
+            rig.wire.flood(rig.encode(flood.clone()), 8_192);
+            let mut rig = rig.weave(ConnectionExt::run);
+            for _ in 0..3 {
+                let wakes = rig.task.wakes();
+                let total =
+                    allocator::total_of(|| assert!(rig.task.poll(&mut rig.conn).is_pending()));
+                assert!(total < 10 << 20, "{total} bytes allocated in one poll");
+                assert!(rig.task.wakes() > wakes);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_compressed_message_in_crumbs_costs_as_much_as_it_weighs() {
+    for role in BOTH {
+        let [few, many] = [10_000, 40_000].map(|count| {
+            let mut rig = rig(role, Config::default());
+            // Each is a block of one byte, stored.
+            let byte = [0x00, 0x01, 0x00, 0xfe, 0xff, 7];
+            let crumb = Frame::continuation(byte).unfinished();
+            rig.receive([bomb([zeros(1 << 20), TAIL.to_vec()].concat()).unfinished()]);
+            rig.wire.give_in_pieces(&rig.encode([crumb]).repeat(count), 64 << 10);
+            rig.receive([Frame::continuation([0x00])]);
+            allocator::total_of(|| {
+                let messages = rig.settle();
+                assert_eq!(messages[0].len(), (1 << 20) + count);
+            })
+        });
+        assert!(many < few + (4 << 20), "{few} bytes for a part, {many} for four times as much");
     }
 }

@@ -148,6 +148,11 @@ impl Core {
         mem::take(&mut self.stirred)
     }
 
+    /// How many bytes have been inflated since the last call.
+    pub(super) fn take_inflated(&mut self) -> usize {
+        self.decoder.take_inflated()
+    }
+
     pub(super) fn send(&mut self, message: Message, origin: Origin) {
         self.stirred = true;
         self.outgoing.message(message, self.config.fragment_size, origin);

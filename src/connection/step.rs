@@ -79,7 +79,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return self.write_and_wait(half, Reading::Held, cx);
         }
         if self.core.closing().reads_data() && !self.core.replies_overflow() {
-            match self.core.decode() {
+            let decoding = self.core.decode();
+            self.turn.inflated(self.core.take_inflated());
+            match decoding {
                 Decoding::Event(event) => return self.pass(event),
                 Decoding::Frame => {
                     self.turn.frame();

@@ -37,6 +37,11 @@ impl Turn {
         self.reads_since_write += 1;
     }
 
+    /// What a peer has made of few bytes is work, too.
+    pub(super) fn inflated(&mut self, len: usize) {
+        self.bytes += len;
+    }
+
     pub(super) fn wrote(&mut self, len: usize) {
         self.writes += 1;
         self.bytes += len;

@@ -106,6 +106,11 @@ impl Decoder {
         self.decode_arriving(config.max_message_size)
     }
 
+    /// How many bytes have been inflated since the last call.
+    pub(crate) fn take_inflated(&mut self) -> usize {
+        self.inflater.as_mut().map_or(0, |inflater| inflater.take_made())
+    }
+
     /// Tells whether what arrives next continues a data frame.
     pub(crate) fn in_frame(&self) -> bool {
         self.frame.is_some()

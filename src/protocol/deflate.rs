@@ -1,5 +1,7 @@
 //! permessage-deflate (RFC 7692, section 7): [`Deflater`] and [`Inflater`], one of each a connection.
 
+use std::mem;
+
 use bytes::Bytes;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -74,15 +76,23 @@ fn deflate(stream: &mut Compress, mut input: &[u8]) -> Option<Bytes> {
 /// without context takeover given back behind each message.
 #[derive(Debug)]
 pub(crate) struct Inflater {
-    window: Window,
+    /// Whether a message may refer to earlier ones.
+    takeover: bool,
     stream: Option<Decompress>,
     /// Whether nothing has come of the message, or behind a final block of it.
     at_rest: bool,
+    /// How many bytes it has made since that was last asked.
+    made: usize,
 }
 
 impl Inflater {
     pub(crate) fn new(window: Window) -> Self {
-        Self { window, stream: None, at_rest: true }
+        Self { takeover: window.takeover, stream: None, at_rest: true, made: 0 }
+    }
+
+    /// How many bytes it has made since the last call.
+    pub(super) fn take_made(&mut self) -> usize {
+        mem::take(&mut self.made)
     }
 
     /// Inflates a piece of a message behind `out`, which is no longer than `limit` bytes.
@@ -95,14 +105,15 @@ impl Inflater {
         if input.is_empty() {
             return Ok(());
         }
-        let bits = self.window.bits.max(MIN_BITS);
-        let new = || Decompress::new_with_window_bits(false, bits);
-        let stream = self.stream.get_or_insert_with(new);
+        // A smaller window would take as much memory, and a new one at each reset, of which a peer can
+        // ask for one every two bytes.
+        let stream = self.stream.get_or_insert_with(|| Decompress::new(false));
         // zlib is done when it leaves room.
         while !input.is_empty() || out.len() == out.capacity() {
             make_room(out, input.len(), limit);
             let (before, len) = (stream.total_in(), out.len());
             let status = stream.decompress_vec(input, out, FlushDecompress::Sync);
+            self.made += out.len() - len;
             let status = status.map_err(|_| Violation::deflate(INVALID))?;
             if out.len() > limit {
                 return Err(Violation::inflates_too_big(limit));
@@ -132,7 +143,7 @@ impl Inflater {
             seal(stream)?;
         }
         self.at_rest = true;
-        if !self.window.takeover {
+        if !self.takeover {
             self.stream = None;
         }
         Ok(())
