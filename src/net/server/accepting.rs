@@ -97,3 +97,82 @@ fn enlist(mut conn: Connection) -> Connection {
 
 /// How many handshakes run at a time; other clients wait in the system's queue.
 const MAX_HANDSHAKES: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    };
+
+    use futures::{AsyncRead, AsyncWrite, Future, StreamExt, channel::oneshot, stream};
+    use futures_test::task::new_count_waker;
+
+    use super::*;
+    use crate::{config::Config, socket::Socket};
+
+    /// A client that says nothing, until it goes.
+    struct Dawdler(oneshot::Receiver<()>);
+
+    impl AsyncRead for Dawdler {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            _: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll(cx).map(|_| Ok(0))
+        }
+    }
+
+    impl AsyncWrite for Dawdler {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            data: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(data.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn beyond_512_handshakes_clients_wait_for_one_to_be_done() {
+        let (mut clients, dawdlers): (Vec<_>, Vec<_>) =
+            (0..MAX_HANDSHAKES + 88).map(|_| oneshot::channel()).unzip();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&accepted);
+        let incoming = stream::iter(dawdlers).map(move |dawdler| {
+            counter.fetch_add(1, SeqCst);
+            Ok((Socket::new(Dawdler(dawdler)), None))
+        });
+        let mut server = Server::new().config(Config::default().no_timer());
+        server.shared.listeners().incoming.push(Box::pin(incoming.chain(stream::pending())));
+
+        let (waker, count) = new_count_waker();
+        let mut poll = || {
+            let mut seen = None;
+            // As an executor does: again whenever it was woken.
+            while seen != Some(count.get()) {
+                seen = Some(count.get());
+                assert!(server.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+                assert!(count.get() < 10_000, "a busy loop");
+            }
+            accepted.load(SeqCst)
+        };
+        assert_eq!(poll(), 512);
+        assert_eq!(poll(), 512);
+        clients.remove(0);
+        assert_eq!(poll(), 513);
+        clients.drain(100..180);
+        assert_eq!(poll(), 593);
+        clients.clear();
+        assert_eq!(poll(), 600);
+    }
+}

@@ -22,7 +22,7 @@ pub(super) type Arrival = (Socket, Option<SocketAddr>);
 
 /// What a server listens at.
 pub(super) struct Listeners {
-    incoming: Vec<Incoming>,
+    pub(super) incoming: Vec<Incoming>,
     /// Which of them was asked last: each has its turn.
     last: usize,
     /// Those of TCP.
