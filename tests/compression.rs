@@ -320,6 +320,22 @@ fn rsv1_where_no_message_starts_breaks_the_protocol() {
 }
 
 #[test]
+fn control_frames_go_plain() {
+    let repetitive = "a".repeat(120);
+    for role in BOTH {
+        let mut rig = rig(role);
+        rig.receive([Frame::ping(&repetitive)]);
+        assert_eq!(rig.settle(), []);
+        rig.peer().ping(repetitive.clone());
+        rig.peer().close_with(4000, &repetitive);
+        assert_eq!(rig.settle(), []);
+        let plain =
+            [Frame::pong(&repetitive), Frame::ping(&repetitive), Frame::close(4000, &repetitive)];
+        assert_eq!(rig.sent(), plain);
+    }
+}
+
+#[test]
 fn reserved_bits_that_were_not_agreed_on_break_the_protocol() {
     for role in BOTH {
         for bits in [1, 2, 3, 5, 6, 7] {

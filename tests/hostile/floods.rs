@@ -1,5 +1,7 @@
 //! Peers that send more than anybody asked for.
 
+use std::task::Poll;
+
 use wsweave::{Message, Role};
 
 use crate::{
@@ -48,6 +50,39 @@ fn a_flood_of_closes_is_one_close() {
             let closes = if deaf { vec![] } else { vec![Some(1001)] };
             assert_eq!(rig.sent_codes(), closes);
             assert_eq!(rig.finish().clean, !deaf);
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_data_behind_a_close_is_neither_delivered_nor_kept() {
+    for role in BOTH {
+        for flood in [Frame::text("ghost"), Frame::ping("ghost"), Frame::new(3, "ghost")] {
+            let mut rig = Rig::new(role);
+            let (mut polls, mut seconds) = (0, 0);
+            rig.receive([Frame::text("last words"), Frame::close(4000, "bye")]);
+            rig.wire.flood(flood.to(role), 8_192);
+            let cost = cost(&mut rig, |rig| {
+                assert_eq!(rig.message(), Some("last words".into()));
+                loop {
+                    let reads = rig.wire.reads();
+                    polls += 1;
+                    match rig.next() {
+                        Poll::Ready(None) => return,
+                        Poll::Ready(ghost) => panic!("{ghost:?}"),
+                        Poll::Pending => {}
+                    }
+                    assert!(rig.wire.reads() - reads <= 129, "a poll comes to its end");
+                    if polls % 8 == 0 {
+                        seconds += 1;
+                        assert!(seconds <= 10, "still waiting");
+                        rig.clock.advance_secs(1);
+                    }
+                }
+            });
+            assert!(cost.held < 2 * LITTLE && cost.writes == 1, "{cost:?}");
+            assert_eq!(rig.sent(), [Frame::close(4000, "")]);
+            assert!(rig.finish().clean);
         }
     }
 }

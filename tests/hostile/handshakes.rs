@@ -9,7 +9,8 @@ use std::{
 
 use futures::StreamExt;
 use wsweave::{
-    Accept, Acceptor, Client, Config, Connection, ConnectionExt, Error, ErrorKind, Role,
+    Accept, Acceptor, Client, Compression, Config, Connection, ConnectionExt, Error, ErrorKind,
+    Role,
 };
 
 use crate::{
@@ -155,6 +156,49 @@ fn a_peer_that_reads_nothing_of_a_handshake_is_left_in_time() {
     }
 }
 
+#[test]
+fn half_a_handshake_and_then_an_end_is_an_error_at_once() {
+    for role in BOTH {
+        for reset in [false, true] {
+            let (mut opening, wire, head) = opening(role, &ManualClock::new());
+            let task = Task::new();
+            assert!(task.until_stalled(|cx| opening.as_mut().poll(cx)).is_pending());
+            wire.give(&head[..head.len() / 2]);
+            let reads = wire.reads();
+            assert!(task.until_stalled(|cx| opening.as_mut().poll(cx)).is_pending());
+            if reset {
+                wire.reset();
+            } else {
+                wire.end();
+            }
+            let outcome = task.until_stalled(|cx| opening.as_mut().poll(cx));
+            assert_eq!(error_of(outcome).kind(), ErrorKind::Io);
+            assert!(wire.reads() - reads <= 2 && wire.is_dropped());
+        }
+    }
+}
+
+#[test]
+fn thousands_of_headers_are_refused_in_little_memory() {
+    let crowd = "X-Crowd: y\r\n".repeat(20_000);
+    let small = Config::default().no_timer();
+    for (config, most) in [(small, 96 << 10), (roomy().max_headers(usize::MAX), usize::MAX)] {
+        let peak = allocator::peak_of(|| {
+            let (outcome, wire) = serve(config.clone(), request_with(crowd.trim_end()));
+            assert_eq!(error_of(outcome).kind(), ErrorKind::Handshake);
+            assert!(answer_of(&wire).starts_with("HTTP/1.1 431 "));
+            assert!(wire.bytes_read() < most, "{} bytes", wire.bytes_read());
+        });
+        assert!(peak < 8 * crowd.len() + LITTLE, "{peak} bytes for {}", crowd.len());
+        let peak = allocator::peak_of(|| {
+            let (outcome, wire) = connect(config, |request| answer_with(request, crowd.trim_end()));
+            assert!(wire.bytes_read() < most, "{} bytes", wire.bytes_read());
+            assert_eq!(error_of(outcome).kind(), ErrorKind::LimitExceeded);
+        });
+        assert!(peak < 8 * crowd.len() + LITTLE, "{peak} bytes for {}", crowd.len());
+    }
+}
+
 /// The least time that `work` took.
 fn time_of(work: impl Fn()) -> Duration {
     let once = |_| {
@@ -167,27 +211,51 @@ fn time_of(work: impl Fn()) -> Duration {
 
 #[test]
 fn lists_of_any_shape_are_read_in_linear_time() {
-    let shapes: [(&str, &dyn Fn(usize) -> String); 7] = [
+    let shapes: [(&str, &dyn Fn(usize) -> String); 9] = [
         ("spaces in a list", &|n| format!("Sec-WebSocket-Protocol: b{}x", " ".repeat(n))),
         ("spaces before a comma", &|n| format!("Sec-WebSocket-Protocol: b{},x", " ".repeat(n))),
         ("tabs at the end", &|n| format!("Sec-WebSocket-Protocol: b{}", "\t".repeat(n))),
         ("commas", &|n| format!("Sec-WebSocket-Protocol: {}", ",".repeat(n))),
         ("names", &|n| format!("Sec-WebSocket-Protocol: {}", "a,".repeat(n / 2))),
         ("parameters", &|n| format!("Sec-WebSocket-Extensions: x{}", ";".repeat(n))),
+        ("known parameters", &|n| {
+            format!(
+                "Sec-WebSocket-Extensions: permessage-deflate{}",
+                "; server_max_window_bits=9".repeat(n / 26)
+            )
+        }),
+        ("offers", &|n| {
+            let offers = "permessage-deflate; server_max_window_bits=99, ".repeat(n / 47);
+            format!("Sec-WebSocket-Extensions: {offers}")
+        }),
         ("quotes", &|n| format!("Sec-WebSocket-Extensions: x;y=\"{}", "\\\"".repeat(n / 2))),
     ];
+    let compressing = || roomy().compression(Compression::default());
     for (shape, header) in shapes {
-        let [few, many] = [8_000, 128_000].map(|n| {
-            let request = request_with(&header(n));
-            let (outcome, _) = serve(roomy(), &request);
+        let answering =
+            |header: &str| drop(connect(compressing(), |asked| answer_with(asked, header)));
+        let serving = |header: &str| {
+            let (outcome, _) = serve(compressing(), request_with(header));
             assert!(matches!(outcome, Poll::Ready(Ok(_))), "{shape}: {outcome:?}");
-            let allocated = allocator::total_of(|| drop(serve(roomy(), &request)));
-            (allocated, time_of(|| drop(serve(roomy(), &request))))
-        });
-        // 256 times as much would be quadratic; a busy machine may take its time.
-        assert!(many.0 < 32 * few.0, "{shape}: 16 times as long, {few:?} to {many:?}");
-        assert!(many.1 < 80 * few.1, "{shape}: 16 times as long, {few:?} to {many:?}");
+        };
+        assert_linear(shape, header, serving);
+        assert_linear(shape, header, answering);
     }
+}
+
+/// The answer to the request `asked`, with these lines in it.
+fn answer_with(asked: &str, lines: &str) -> String {
+    switching(asked).replace("\r\n\r\n", &format!("\r\n{lines}\r\n\r\n"))
+}
+
+fn assert_linear(shape: &str, header: impl Fn(usize) -> String, work: impl Fn(&str)) {
+    let [few, many] = [8_000, 128_000].map(|n| {
+        let header = header(n);
+        (allocator::total_of(|| work(&header)), time_of(|| work(&header)))
+    });
+    // 256 times as much would be quadratic; a busy machine may take its time.
+    assert!(many.0 < 32 * few.0, "{shape}: 16 times as long, {few:?} to {many:?}");
+    assert!(many.1 < 80 * few.1, "{shape}: 16 times as long, {few:?} to {many:?}");
 }
 
 #[test]
@@ -213,8 +281,7 @@ fn extensions_of_any_name_are_declined_by_a_server_and_refused_by_a_client() {
         assert!(!answer.contains("extensions"), "{name}: {answer}");
 
         let (outcome, _) = connect(roomy(), |request| {
-            let line = format!("Sec-WebSocket-Extensions: {name}\r\n\r\n");
-            format!("{}{line}", switching(request).strip_suffix("\r\n").unwrap())
+            answer_with(request, &format!("Sec-WebSocket-Extensions: {name}"))
         });
         assert_eq!(error_of(outcome).kind(), ErrorKind::Handshake, "{name}");
     }
@@ -247,6 +314,23 @@ fn what_is_pipelined_behind_a_request_waits_at_the_client() {
     let head = bytes.len();
     bytes.resize(4 << 20, 0);
     let (outcome, wire) = serve(roomy(), &bytes);
+    let Poll::Ready(Ok(mut conn)) = outcome else { panic!("{outcome:?}") };
+    assert!(wire.bytes_read() < head + 1_024, "{} bytes with the head", wire.bytes_read());
+
+    let first = Task::new().until_stalled(|cx| conn.poll_next_unpin(cx));
+    assert_eq!(first, Poll::Ready(Some(vec![7; 3_000].into())));
+}
+
+#[test]
+fn what_comes_with_the_101_is_read_no_further_than_the_first_frames() {
+    let first = Frame::binary(vec![7; 3_000]).to(Role::Client);
+    let mut head = 0;
+    let (outcome, wire) = connect(roomy(), |request| {
+        let mut bytes = [switching(request).as_bytes(), &first].concat();
+        head = bytes.len();
+        bytes.resize(4 << 20, 0);
+        bytes
+    });
     let Poll::Ready(Ok(mut conn)) = outcome else { panic!("{outcome:?}") };
     assert!(wire.bytes_read() < head + 1_024, "{} bytes with the head", wire.bytes_read());
 

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use futures::future::{Ready, lazy};
 use wsweave::{Connection, ConnectionExt, Duplex, Peer, Role};
 
 use crate::{
@@ -73,6 +74,53 @@ fn an_asynchronous_hook_that_never_ends_stops_the_reading() {
             assert!(rig.next().is_pending());
             assert_eq!(rig.wire.reads(), reads, "the rest waits at the peer");
         }
+    }
+}
+
+#[test]
+fn an_asynchronous_hook_that_sends_for_ever_lets_others_run() {
+    for role in BOTH {
+        let mut rig = Rig::new(role).weave(|conn| {
+            conn.on_each_async(|handle, _| async move {
+                while handle.send(vec![7; 1_000]).await.is_ok() {}
+            })
+        });
+        rig.receive([Frame::text("begin")]);
+        for _ in 0..20 {
+            let (mut sent, wakes) = (0, rig.task.wakes());
+            let cost = cost(&mut rig, |rig| {
+                assert!(rig.next().is_pending());
+                sent = rig.sent().len();
+            });
+            // What was written is in the wire, and read off it.
+            assert!(cost.held < 8 << 20 && sent < 2_000, "{sent} messages: {cost:?}");
+            assert!(rig.task.wakes() > wakes);
+        }
+        rig.conn.abort();
+        rig.settle();
+        assert!(rig.has_ended());
+    }
+}
+
+#[test]
+fn a_hook_on_the_end_that_panics_has_had_its_end() {
+    for role in BOTH {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
+        let mut rig = Rig::new(role).weave(|conn| {
+            conn.on_finish(move |_| {
+                counter.fetch_add(1, SeqCst);
+                panic!("hook");
+            })
+        });
+        rig.receive([Frame::text("1"), Frame::close(4000, "")]);
+        rig.wire.end();
+        assert_eq!(rig.message(), Some("1".into()));
+        catch_unwind(AssertUnwindSafe(|| rig.settle())).expect_err("the panic is the poller's");
+        assert_eq!(rig.settle(), []);
+        assert_eq!(rig.sent(), [Frame::close(4000, "")]);
+        drop(rig);
+        assert_eq!(calls.load(SeqCst), 1);
     }
 }
 
@@ -175,6 +223,8 @@ fn a_hook_of_any_kind_that_panics_ends_its_connection_with_1011() {
         assert_orderly(rig(), |conn| conn.on_pong(|_, _| -> () { panic!("hook") }));
         assert_orderly(rig(), |conn| conn.on_each(|_, _| -> () { panic!("hook") }));
         assert_orderly(rig(), |conn| conn.on_next(|_, _| -> () { panic!("hook") }));
+        assert_orderly(rig(), |conn| conn.on_each_async(|_, _| lazy(|_| -> () { panic!("hook") })));
+        assert_orderly(rig(), |conn| conn.on_each_async(|_, _| -> Ready<()> { panic!("hook") }));
         assert_orderly(rig(), |conn| conn.on_each_text(|_| -> () { panic!("hook") }));
         assert_orderly(rig(), |conn| {
             let (conn, callbacks) = conn.callbacks();

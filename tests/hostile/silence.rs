@@ -27,6 +27,12 @@ fn wait(rig: &mut Rig, seconds: usize) -> (usize, bool) {
     (polls, false)
 }
 
+/// The start of a frame that announces `length` bytes.
+fn half_a_frame(role: Role, length: u64) -> Vec<u8> {
+    let frame = Frame::binary("").keyed((role == Role::Server).then_some([1, 2, 3, 4]));
+    [frame.header(length), vec![7; 1_000]].concat()
+}
+
 #[test]
 fn half_a_frame_and_then_nothing_is_waited_for_asleep_and_not_for_ever() {
     for role in BOTH {
@@ -41,6 +47,28 @@ fn half_a_frame_and_then_nothing_is_waited_for_asleep_and_not_for_ever() {
             });
             assert_eq!(rig.finish().error.unwrap().kind(), ErrorKind::Timeout);
             assert!(cost.held < LITTLE && cost.reads < 10, "{cost:?}");
+        }
+    }
+}
+
+#[test]
+fn half_a_frame_and_then_an_end_is_the_end_at_once_and_costs_nothing() {
+    for role in BOTH {
+        let half = half_a_frame(role, 16 << 20);
+        for cut in [1, 2, 3, 9, 10, half.len()] {
+            for reset in [false, true] {
+                let mut rig = Rig::new(role);
+                rig.wire.give(&half[..cut]);
+                if reset {
+                    rig.wire.reset();
+                } else {
+                    rig.wire.end();
+                }
+                let cost = cost(&mut rig, |rig| assert_eq!(rig.settle(), []));
+                assert_eq!(rig.finish().error.unwrap().kind(), ErrorKind::Io);
+                assert!(rig.wire.is_closed() != reset, "what is reset needs no end of ours");
+                assert!(cost.held < LITTLE && cost.reads <= 3 && cost.writes <= 1, "{cost:?}");
+            }
         }
     }
 }
@@ -81,6 +109,45 @@ fn a_peer_that_never_reads_holds_what_the_outbox_may_hold_and_is_left() {
         });
         assert!(cost.held < LITTLE + (3 << 20), "{cost:?}");
         assert_eq!(rig.finish().error.unwrap().kind(), ErrorKind::Timeout);
+    }
+}
+
+#[test]
+fn a_peer_that_reads_a_byte_a_second_costs_a_write_a_second() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        rig.wire.block_writes();
+        let cost = cost(&mut rig, |rig| {
+            let message = Message::from(vec![7; 1_000]);
+            while rig.task.ready::<Message, _>(&mut rig.conn).is_ready() {
+                rig.feed(message.clone());
+            }
+            for _ in 0..100 {
+                rig.wire.allow(1);
+                let wakes = rig.task.wakes();
+                assert!(rig.next().is_pending());
+                assert!(rig.next().is_pending());
+                rig.clock.advance_secs(1);
+                assert!(rig.task.wakes() - wakes <= 1);
+            }
+        });
+        assert!(!rig.has_ended(), "what goes on is not stalled");
+        assert!(cost.held < LITTLE + (3 << 20), "{cost:?}");
+        assert_eq!(cost.writes, 100);
+    }
+}
+
+#[test]
+fn a_peer_that_never_answers_a_close_is_waited_for_asleep_and_left() {
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        let cost = cost(&mut rig, |rig| {
+            assert!(rig.close().is_pending());
+            let (polls, ended) = wait(rig, 10);
+            assert!(ended && polls < 5, "{polls} polls, at an end: {ended}");
+        });
+        assert!(rig.wire.is_closed() && !rig.finish().clean);
+        assert!(cost.held < LITTLE && cost.reads == 0 && cost.writes == 1, "{cost:?}");
     }
 }
 
