@@ -214,6 +214,7 @@ impl Text {
     #[must_use]
     #[allow(unsafe_code)]
     pub fn as_str(&self) -> &str {
+        debug_assert!(std::str::from_utf8(&self.0).is_ok());
         // SAFETY: every constructor checked these bytes, or took them from a string; `Bytes` never
         // changes them. Checking again would cost every reader of every message.
         unsafe { std::str::from_utf8_unchecked(&self.0) }

@@ -7,8 +7,6 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use async_tungstenite::tungstenite::handshake::derive_accept_key;
-
 /// Plays the server of every client that comes, each in a thread of its own.
 pub(crate) fn serve(play: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -59,21 +57,4 @@ pub(crate) fn read_head(stream: &mut impl Read) -> String {
 /// Reads until the client is gone.
 pub(crate) fn wait_for_end(stream: &mut TcpStream) {
     while matches!(stream.read(&mut [0; 1024]), Ok(1..)) {}
-}
-
-/// The answer with status 101 to this request.
-pub(crate) fn switching(request: &str) -> String {
-    let key = header(request, "sec-websocket-key").unwrap();
-    let accept = derive_accept_key(key.as_bytes());
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    )
-}
-
-/// The value of the first field of that name.
-pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines()
-        .filter_map(|line| line.split_once(": "))
-        .find_map(|(other, value)| other.eq_ignore_ascii_case(name).then_some(value))
 }

@@ -7,6 +7,7 @@
 mod clock;
 mod deflate;
 mod frames;
+mod heads;
 mod loopback;
 mod pool;
 mod raw;
@@ -20,9 +21,10 @@ mod wire;
 pub(crate) use self::{
     clock::ManualClock,
     frames::{Frame, parse},
-    loopback::{answering, header, read_head, serve, serve_one, switching, wait_for_end},
+    heads::{header, request, switching},
+    loopback::{answering, read_head, serve, serve_one, wait_for_end},
     pool::Pool,
-    raw::{ask, greet, request, upgraded},
+    raw::{ask, greet, upgraded},
     rig::{BOTH, Rig, quiet},
     rt::within,
     task::Task,

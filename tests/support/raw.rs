@@ -5,14 +5,7 @@ use std::net::SocketAddr;
 use futures::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
-/// A proper request for a connection.
-pub(crate) fn request(path: &str) -> String {
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: server.example\r\nUpgrade: websocket\r\n\
-         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Sec-WebSocket-Version: 13\r\n\r\n"
-    )
-}
+use super::request;
 
 /// Sends `request`, and returns everything that comes back until the end.
 pub(crate) async fn ask(addr: SocketAddr, request: &str) -> String {

@@ -5,7 +5,7 @@ use std::{pin::Pin, task::Poll};
 use futures::{SinkExt, StreamExt};
 use wsweave::{Config, Connection, ConnectionExt, Duplex, Error, Finish, Message, Peer, Role};
 
-use super::{Frame, ManualClock, Script, Task, Wire, rt::within};
+use super::{Frame, ManualClock, Script, Task, Wire, deflate::deflating, rt::within};
 
 /// Both roles, for the tests that every connection must pass.
 pub(crate) const BOTH: [Role; 2] = [Role::Client, Role::Server];
@@ -30,6 +30,13 @@ impl Rig {
         let config = config.timer(clock.clone());
         let (script, wire) = Wire::new();
         let conn = Connection::from_raw(script, role, config);
+        Self { conn, wire, clock, task: Task::new(), role }
+    }
+
+    /// With compression, of which the peer says `extension` in its part of the handshake.
+    pub(crate) fn deflating(role: Role, config: Config, extension: &str) -> Self {
+        let clock = ManualClock::new();
+        let (conn, wire) = deflating(role, config.timer(clock.clone()), extension);
         Self { conn, wire, clock, task: Task::new(), role }
     }
 }
