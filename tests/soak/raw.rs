@@ -89,8 +89,8 @@ pub(crate) async fn half_frame(visit: &mut Visit) -> Outcome {
     let path = &format!("{}?impatient", visit.echo_path());
     let mut stream = upgraded(visit, path, "").await?;
     let frame = Frame::binary(visit.message().as_bytes()).to(Role::Server);
-    // It may be more than the server takes while it has not read what came before.
-    stream.write_all(visit.part(&frame)).await?;
+    // On a busy machine the server may have had enough before the end.
+    let _ = stream.write_all(visit.part(&frame)).await;
     leave(visit, stream).await;
     Ok(())
 }

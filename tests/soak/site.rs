@@ -128,7 +128,11 @@ impl Plans {
 
 /// For those whom a busy machine may hold up.
 pub(crate) fn patient() -> Config {
-    Config::default().max_message_size(MAX_MESSAGE).compression(Compression::default().level(1))
+    Config::default()
+        .max_message_size(MAX_MESSAGE)
+        .compression(Compression::default().level(1))
+        .handshake_timeout(PATIENCE)
+        .close_timeout(PATIENCE)
 }
 
 /// For those who are dead or stuck on purpose: that is found out within seconds.
