@@ -146,7 +146,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Does as the opening handshake agreed about extensions, where that was done elsewhere. `answer` has
     /// the headers of the server's answer, and its `Sec-WebSocket-Extensions` is what counts; without
-    /// that nothing changes. How hard to compress, and what, [`Config::compression`] says.
+    /// that nothing changes. How hard to compress, and what, [`Config::compression`] says, or its default
+    /// if that is off.
     ///
     /// Call it before the connection is polled, on what [`from_raw`](Self::from_raw) made.
     ///
@@ -154,6 +155,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// [`ErrorKind::Handshake`] if there is another extension than permessage-deflate, or a parameter
     /// that is none of RFC 7692's: with such an agreement nothing that arrives can be trusted.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use futures::{StreamExt, io::Cursor};

@@ -2,8 +2,8 @@
 //! `event-listener` what the library uses, each call with a point before and behind it at which another
 //! thread may get its turn.
 //!
-//! The calls of these two themselves are the real crates', on the standard library's atomics and locks, so that to
-//! the model each happens at once. To find faults in them is those crates' affair.
+//! The calls of these two themselves are the real crates', on the standard library's atomics and locks, so
+//! that to the model each happens at once. To find faults in them is those crates' affair.
 
 use std::task::Waker;
 
