@@ -644,7 +644,8 @@ pub trait ConnectionExt: Duplex {
     /// The client's request, at a server: its path, query and headers. It is parsed anew at each call.
     ///
     /// `None` at a client, after [`forget_head`](Self::forget_head), and for a connection whose
-    /// handshake was done elsewhere.
+    /// handshake was done elsewhere, or by a framework with
+    /// [`upgrade`](crate::handshake::server::upgrade): that has the request.
     ///
     /// # Examples
     ///
