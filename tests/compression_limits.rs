@@ -206,6 +206,21 @@ fn what_is_inflated_counts_as_work_so_that_others_have_their_turn() {
 }
 
 #[test]
+fn a_flood_of_tiny_compressed_messages_leaves_others_their_turn() {
+    for role in BOTH {
+        let rig = rig(role, Config::default());
+        rig.wire.flood(rig.encode([bomb(vec![0x02, 0x00])]), 8_192);
+        let mut messages = 0;
+        let mut rig = rig.weave(|conn| conn.on_each(|_, _| messages += 1).run());
+        for _ in 0..3 {
+            assert!(rig.task.poll(&mut rig.conn).is_pending());
+        }
+        drop(rig);
+        assert!((100..10_000).contains(&messages), "{messages} in three polls");
+    }
+}
+
+#[test]
 fn a_compressed_message_in_crumbs_costs_as_much_as_it_weighs() {
     for role in BOTH {
         let [few, many] = [10_000, 40_000].map(|count| {

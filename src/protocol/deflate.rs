@@ -81,7 +81,7 @@ pub(crate) struct Inflater {
     stream: Option<Decompress>,
     /// Whether nothing has come of the message, or behind a final block of it.
     at_rest: bool,
-    /// How many bytes it has made since that was last asked.
+    /// How much it has done since that was last asked, in bytes made.
     made: usize,
 }
 
@@ -90,7 +90,7 @@ impl Inflater {
         Self { takeover: window.takeover, stream: None, at_rest: true, made: 0 }
     }
 
-    /// How many bytes it has made since the last call.
+    /// How much it has done since the last call, in bytes made.
     pub(super) fn take_made(&mut self) -> usize {
         mem::take(&mut self.made)
     }
@@ -122,7 +122,8 @@ impl Inflater {
             input = &input[taken..];
             self.at_rest &= taken == 0;
             match status {
-                // A final block is not the end of a message (RFC 7692, section 7.2.3.4).
+                // A final block is not the end of a message (RFC 7692, section 7.2.3.4). Its window ends
+                // with it, as for everybody who has this from zlib.
                 Status::StreamEnd => {
                     stream.reset(false);
                     self.at_rest = true;
@@ -143,6 +144,7 @@ impl Inflater {
             seal(stream)?;
         }
         self.at_rest = true;
+        self.made += OVERHEAD;
         if !self.takeover {
             self.stream = None;
         }
@@ -151,8 +153,8 @@ impl Inflater {
 }
 
 /// Puts the tail back, and makes sure that it was cut off here. It gives no output then, nor do the
-/// empty blocks behind it, which leave everything as it was. In any other place what was to come next
-/// takes them for its own: the bytes of a stored block, the codes of another, or their lengths.
+/// empty blocks behind it, which leave everything as it was. In another place what was to come next takes
+/// them for its own: the bytes of a stored block, the codes of another, or their lengths.
 fn seal(stream: &mut Decompress) -> Result<(), Violation> {
     let mut input = &SEAL[..];
     while !input.is_empty() {
@@ -202,6 +204,9 @@ const SEAL: [u8; 324] = {
     }
     seal
 };
+
+/// What a message costs whatever is in it, as that of so many bytes.
+const OVERHEAD: usize = 1 << 10;
 
 /// The least room for output: zlib wants more than the tail's, lest it write that twice.
 const ROOM: usize = 64;
