@@ -1,0 +1,1 @@
+//! Transports in memory, and the messages that go over them.
