@@ -170,7 +170,8 @@ impl Figures {
         println!("  {}", self.columns[at]);
         for (name, kind, figures) in &self.rows {
             let Some(figure) = figures[at] else { continue };
-            let ratio = self.ratio(at, figure).map_or(String::new(), |ratio| format!("{ratio:7.2}x"));
+            let ratio =
+                self.ratio(at, figure).map_or(String::new(), |ratio| format!("{ratio:7.2}x"));
             let mark = if *kind == Kind::Wsweave { '>' } else { ' ' };
             println!("  {mark} {name:<44} {:>12} {ratio}", figure_text(figure));
         }
