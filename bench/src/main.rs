@@ -38,9 +38,16 @@ fn main() -> Result<(), Box<dyn Error>> {
                 None => print!("\n{report}"),
             }
         }
+        Command::Rows { case, column } => {
+            for row in cases::rows(&case, &column)? {
+                println!("{}", row.name);
+            }
+        }
         Command::Once { case, column, row, messages } => {
-            let mut measure = cases::row(&case, &column, &row)?;
-            measure(messages);
+            let mut rows = cases::rows(&case, &column)?.into_iter();
+            let row =
+                rows.find(|known| known.name == row).ok_or("no such row; --rows names them")?;
+            (row.make)()(messages);
         }
     }
     Ok(())
@@ -53,6 +60,11 @@ enum Command {
         cases: Vec<String>,
         effort: Effort,
         markdown: Option<PathBuf>,
+    },
+    /// The names of a column's rows.
+    Rows {
+        case: String,
+        column: String,
     },
     /// One row for a fixed number of messages: for counting instructions.
     Once {
@@ -71,6 +83,10 @@ impl Command {
             match argument {
                 Arg::Short('h') | Arg::Long("help") => return Ok(None),
                 Arg::Long("list") => return Ok(Some(Self::List)),
+                Arg::Long("rows") => {
+                    let case = case_name(arguments.value()?)?;
+                    return Ok(Some(Self::Rows { case, column: arguments.value()?.string()? }));
+                }
                 Arg::Long("once") => return Self::once(arguments).map(Some),
                 Arg::Long("rounds") => rounds = Some(arguments.value()?.parse()?),
                 Arg::Long("quick") => quick = true,
@@ -108,11 +124,13 @@ Measures wsweave beside its peers: all cases, or those named.
 
 usage: wsweave-bench [CASE...] [--rounds N] [--quick] [--markdown FILE]
        wsweave-bench --list
+       wsweave-bench --rows CASE COLUMN
        wsweave-bench --once CASE COLUMN ROW MESSAGES
 
   --rounds N         rounds a contender, in turn with the others; the median counts (15)
   --quick            short rounds, and few: whether it works, not how fast
   --markdown FILE    write the tables there, not at the end of the output
   --list             the cases
+  --rows             the contenders of a column
   --once             one row once, and no figure: for counting instructions
 ";

@@ -3,10 +3,9 @@
 //! A case is some tables, a table some columns, a column one row a contender. The rows of a column are
 //! made together and run in turn, A B C A B C, so that what else the machine does falls on all of them.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, time::Duration};
+
+use cpu_time::ThreadTime;
 
 /// What a case measures: one table, with a column for each size of message, say.
 pub(crate) struct Table {
@@ -14,7 +13,7 @@ pub(crate) struct Table {
     /// Of the figures, as "ns a message".
     pub(crate) unit: &'static str,
     pub(crate) columns: Vec<Column>,
-    /// How many messages to count on, once, where the figure is not a time.
+    /// How many messages to count on, once, where the figure is not nanoseconds a message.
     counted: Option<usize>,
 }
 
@@ -37,6 +36,7 @@ pub(crate) type Measure = Box<dyn FnMut(usize) -> f64>;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Wsweave,
+    /// What wsweave is compared with.
     Peer,
     /// Not a WebSocket library: what the machine itself can do.
     Limit,
@@ -86,9 +86,10 @@ impl Row {
     }
 }
 
-/// Nanoseconds a message: for the closures of rows.
+/// Nanoseconds a message, for the closures of rows: those in which this thread ran, so that other
+/// programs and other threads do not count.
 pub(crate) fn nanoseconds_each(messages: usize, work: impl FnOnce()) -> f64 {
-    let start = Instant::now();
+    let start = ThreadTime::now();
     work();
     start.elapsed().as_nanos() as f64 / messages as f64
 }
@@ -209,15 +210,14 @@ impl Figures {
     }
 }
 
-/// How many messages take about `round`.
+/// How many messages take about `round`, by the figures themselves, which are nanoseconds each.
 fn calibrate(measure: &mut Measure, round: Duration) -> usize {
+    let round = round.as_nanos() as f64;
     let mut messages = 1;
     loop {
-        let start = Instant::now();
-        measure(messages);
-        let took = start.elapsed();
-        if took >= round / 4 || messages >= MOST_MESSAGES {
-            let wanted = round.as_secs_f64() / took.as_secs_f64() * messages as f64;
+        let took = measure(messages) * messages as f64;
+        if took >= round / 4.0 || messages >= MOST_MESSAGES {
+            let wanted = round / took * messages as f64;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             return (wanted as usize).clamp(1, MOST_MESSAGES);
         }

@@ -76,7 +76,9 @@ impl Load {
 }
 
 fn cycle(pattern: &[u8], len: usize) -> Bytes {
-    pattern.iter().copied().cycle().take(len).collect()
+    let mut bytes = pattern.repeat(len / pattern.len() + 1);
+    bytes.truncate(len);
+    bytes.into()
 }
 
 /// How much a read gives.

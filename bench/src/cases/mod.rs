@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::report::{Measure, Table};
+use crate::report::{Row, Table};
 
 mod compression;
 mod echo;
@@ -31,16 +31,14 @@ pub(crate) const ALL: [Case; 8] = [
     Case { name: "scaling", about: scaling::ABOUT, tables: scaling::tables },
 ];
 
-/// The row of that name in the first column of that name whose table has it.
-pub(crate) fn row(case: &str, column: &str, row: &str) -> Result<Measure, Box<dyn Error>> {
+/// The rows of the first column of that name.
+pub(crate) fn rows(case: &str, column: &str) -> Result<Vec<Row>, Box<dyn Error>> {
     let tables = ALL.iter().find(|known| known.name == case).map(|case| (case.tables)());
     tables
         .into_iter()
         .flatten()
         .flat_map(|table| table.columns)
-        .filter(|known| known.name == column)
-        .flat_map(|column| column.rows)
-        .find(|known| known.name == row)
-        .map(|row| (row.make)())
-        .ok_or_else(|| format!("no row {row:?} in a column {column:?} of {case}").into())
+        .find(|known| known.name == column)
+        .map(|column| column.rows)
+        .ok_or_else(|| format!("no column {column:?} in {case}").into())
 }

@@ -1,9 +1,11 @@
 //! Reads in memory, as a server: there is a mask to take off, and text to check.
 
+use ::wsweave::Role;
 use async_tungstenite::tungstenite::protocol::{Role as TungsteniteRole, WebSocketConfig};
 use sockudo_ws::{Config, WebSocketStream};
 
 use crate::{
+    cases::reference,
     peers::{
         Got, Read, fastwebsockets, ratchet, sockudo, soketto, tokio_websockets, tungstenite,
         web_socket, wsweave, yawc,
@@ -29,9 +31,9 @@ pub(crate) fn tables() -> Vec<Table> {
 }
 
 fn contenders(load: Load, pace: Pace) -> Vec<Row> {
-    let row = Contest { payload: load.payload(), pace };
-    vec![
-        row.of("wsweave", Kind::Wsweave, async |wire| wsweave::connect(wire, wsweave_role())),
+    let row = Contest::plain(vec![load.payload()], pace);
+    let mut rows = vec![
+        row.of("wsweave", Kind::Wsweave, async |wire| wsweave::connect(wire, Role::Server)),
         row.of("async-tungstenite", Kind::Peer, async |wire| {
             tungstenite::asynchronous(wire, TungsteniteRole::Server, WebSocketConfig::default())
                 .await
@@ -72,63 +74,66 @@ fn contenders(load: Load, pace: Pace) -> Vec<Row> {
             ratchet::connect(wire, ratchet_rs::Role::Server)
         }),
         row.of("web-socket, buffered", Kind::Peer, async |wire| web_socket::server(wire)),
-    ]
-}
-
-fn wsweave_role() -> ::wsweave::Role {
-    ::wsweave::Role::Server
+    ];
+    rows.extend(reference::rows(load));
+    rows
 }
 
 /// What they all read.
-struct Contest {
-    payload: Payload,
-    pace: Pace,
+pub(super) struct Contest {
+    pub(super) messages: Vec<Payload>,
+    pub(super) frames: Vec<Vec<u8>>,
+    pub(super) pace: Pace,
 }
 
 impl Contest {
-    fn of<R, C>(&self, name: &str, kind: Kind, connect: C) -> Row
-    where
-        R: Read,
-        C: AsyncFnOnce(Wire) -> R + 'static,
-    {
-        let payload = self.payload.clone();
-        let frame = masked_frame(payload.text, false, &payload.bytes);
+    pub(super) fn plain(messages: Vec<Payload>, pace: Pace) -> Self {
+        let frame = |message: &Payload| masked_frame(message.text, false, &message.bytes);
+        Self { frames: messages.iter().map(frame).collect(), messages, pace }
+    }
+
+    pub(super) fn of<R: Read>(
+        &self,
+        name: &str,
+        kind: Kind,
+        connect: impl AsyncFnOnce(Wire) -> R + 'static,
+    ) -> Row {
+        let (messages, frames) = (self.messages.clone(), self.frames.clone());
         let pace = self.pace;
         Row::new(name, kind, move || {
-            let mut conn = drive(connect(Wire::replay(&[frame], pace)));
-            measure(vec![payload], move |messages, got| {
-                drive(async {
-                    for _ in 0..messages {
-                        conn.read(got).await;
-                    }
+            let mut conn = drive(connect(Wire::replay(&frames, pace)));
+            compare(&mut conn, &messages);
+            let turn = {
+                let mut turn = Got::default();
+                messages.iter().for_each(|message| turn.see(&message.bytes, message.text));
+                turn
+            };
+            move |wanted| {
+                // Whole turns, so that the sums are known.
+                let turns = wanted.div_ceil(turn.messages);
+                let mut got = Got::default();
+                let figure = nanoseconds_each(turns * turn.messages, || {
+                    drive(async {
+                        for _ in 0..turns * turn.messages {
+                            conn.read(&mut got).await;
+                        }
+                    });
                 });
-            })
+                assert_eq!((got.bytes, got.ends), (turns * turn.bytes, turns * turn.ends), "sums");
+                figure
+            }
         })
     }
 }
 
-/// First compares each message of about a megabyte, then measures rounds in which they are counted.
-pub(super) fn measure(
-    expected: Vec<Payload>,
-    mut read: impl FnMut(usize, &mut Got) + 'static,
-) -> impl FnMut(usize) -> f64 + 'static {
-    let size = expected.iter().map(|payload| payload.bytes.len()).sum::<usize>() / expected.len();
-    let turns = (1 << 20) / (size * expected.len()) + 2;
-    read(turns * expected.len(), &mut Got::comparing(&expected));
-    let [mut bytes, mut ends] = [0, 0];
-    for payload in &expected {
-        let mut got = Got::default();
-        got.see(&payload.bytes, payload.text);
-        bytes += got.bytes;
-        ends += got.ends;
-    }
-    move |messages| {
-        // Whole turns, so that the sums are known.
-        let turns = messages.div_ceil(expected.len());
-        let mut got = Got::default();
-        let figure =
-            nanoseconds_each(turns * expected.len(), || read(turns * expected.len(), &mut got));
-        assert_eq!((got.bytes, got.ends), (turns * bytes, turns * ends), "what was read");
-        figure
-    }
+/// Compares the content of about a megabyte of messages with what it should be.
+fn compare(conn: &mut impl Read, messages: &[Payload]) {
+    let size: usize = messages.iter().map(|message| message.bytes.len()).sum();
+    let turns = (1 << 20) / size + 2;
+    let mut got = Got::comparing(messages);
+    drive(async {
+        for _ in 0..turns * messages.len() {
+            conn.read(&mut got).await;
+        }
+    });
 }

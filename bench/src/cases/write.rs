@@ -1,6 +1,7 @@
 //! Writes in memory, as a server and as a client, which masks what it writes.
 
 use async_tungstenite::tungstenite::protocol::{Role as TungsteniteRole, WebSocketConfig};
+use flate2::{Decompress, FlushDecompress, Status};
 use sockudo_ws::{Config, WebSocketStream};
 
 use crate::{
@@ -27,8 +28,8 @@ pub(crate) fn tables() -> Vec<Table> {
             let title =
                 format!("Write as a {name}: {what}, fed and flushed every {BATCH} messages");
             tables.push(match count {
-                Count::Time => Table::new(title, unit, columns),
-                Count::Writes => Table::counted(title, unit, 16 * BATCH, columns),
+                Count::Time | Count::CompressedTime => Table::new(title, unit, columns),
+                Count::Writes | Count::Size => Table::counted(title, unit, 16 * BATCH, columns),
             });
         }
     }
@@ -41,14 +42,18 @@ enum Role {
     Client,
 }
 
-#[derive(Clone, Copy)]
-enum Count {
+/// What the figure is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Count {
     Time,
     Writes,
+    /// Time, where the size on the wire is not known.
+    CompressedTime,
+    Size,
 }
 
 fn contenders(load: Load, role: Role, count: Count) -> Vec<Row> {
-    let of = Contest { payload: load.payload(), role, count };
+    let of = Contest { messages: vec![load.payload()], count };
     let server = role == Role::Server;
     let tungstenite_role = if server { TungsteniteRole::Server } else { TungsteniteRole::Client };
     let fastwebsockets_role = move || {
@@ -125,15 +130,14 @@ fn contenders(load: Load, role: Role, count: Count) -> Vec<Row> {
 }
 
 /// What they all write.
-struct Contest {
-    payload: Payload,
-    role: Role,
-    count: Count,
+pub(super) struct Contest {
+    pub(super) messages: Vec<Payload>,
+    pub(super) count: Count,
 }
 
 impl Contest {
     /// Fed, and flushed now and then.
-    fn fed<W: Write>(
+    pub(super) fn fed<W: Write>(
         &self,
         name: &str,
         kind: Kind,
@@ -159,65 +163,75 @@ impl Contest {
         batch: usize,
         connect: impl AsyncFnOnce(Wire) -> W + 'static,
     ) -> Row {
-        let Self { payload, role, count } = self;
-        let (payload, role, count) = (payload.clone(), *role, *count);
+        let (payloads, count) = (self.messages.clone(), self.count);
         Row::new(name, kind, move || {
             let wire = Wire::drain(Pace::AllAtOnce);
             let written = wire.written();
             let mut conn = drive(connect(wire));
-            let message = W::message(&payload);
-            check(&mut conn, &message, &payload, &written);
-            move |messages| {
-                let (writes, bytes) = (written.writes(), written.bytes());
-                let figure = nanoseconds_each(messages, || {
-                    drive(async {
-                        let mut left = messages;
-                        while left > 0 {
-                            let now = left.min(batch);
-                            for _ in 0..now {
-                                conn.feed(&message).await;
-                            }
-                            conn.flush().await;
-                            left -= now;
-                        }
-                    });
+            compare(&mut conn, &payloads, &written);
+            let messages: Vec<_> = payloads.iter().map(W::message).collect();
+            let bytes: usize = payloads.iter().map(|payload| payload.bytes.len()).sum();
+            move |wanted| {
+                let before = (written.writes(), written.bytes());
+                let turns = wanted.div_ceil(messages.len());
+                let figure = nanoseconds_each(turns * messages.len(), || {
+                    drive(write(&mut conn, &messages, turns, batch));
                 });
-                let each = header_len(payload.bytes.len(), role) + payload.bytes.len();
-                assert_eq!(written.bytes() - bytes, messages * each, "bytes written");
+                let each = |now, before| (now - before) as f64 / (turns * messages.len()) as f64;
+                let size = each(written.bytes(), before.1);
                 match count {
-                    Count::Time => figure,
-                    Count::Writes => (written.writes() - writes) as f64 / messages as f64,
+                    Count::Size => return size,
+                    // No more is lost or added than a header of 2 to 14 bytes.
+                    Count::Time | Count::Writes => {
+                        let header = size - bytes as f64 / messages.len() as f64;
+                        assert!((2.0..=14.0).contains(&header), "a header of {header} bytes");
+                    }
+                    Count::CompressedTime => {}
                 }
+                if count == Count::Writes { each(written.writes(), before.0) } else { figure }
             }
         })
     }
 }
 
-/// Compares what some messages are on the wire with what they should be.
-fn check<W: Write>(conn: &mut W, message: &W::Message, payload: &Payload, written: &Written) {
-    written.keep();
-    drive(async {
-        for _ in 0..3 {
+async fn write<W: Write>(conn: &mut W, messages: &[W::Message], turns: usize, batch: usize) {
+    let mut fed = 0;
+    for _ in 0..turns {
+        for message in messages {
             conn.feed(message).await;
+            fed += 1;
+            if fed == batch {
+                conn.flush().await;
+                fed = 0;
+            }
         }
-        conn.flush().await;
-    });
-    let frames = parse_frames(&written.kept());
-    assert_eq!(frames.len(), 3, "frames");
-    assert!(
-        frames.iter().all(|(_, content)| *content == payload.bytes),
-        "the content of a message"
-    );
+    }
+    conn.flush().await;
 }
 
-/// Of a frame (RFC 6455, section 5.2).
-fn header_len(payload: usize, role: Role) -> usize {
-    let mask = if role == Role::Client { 4 } else { 0 };
-    mask + match payload {
-        0..126 => 2,
-        126..0x1_0000 => 4,
-        _ => 10,
+/// Compares what the messages are on the wire with what they should be.
+fn compare<W: Write>(conn: &mut W, payloads: &[Payload], written: &Written) {
+    let messages: Vec<_> = payloads.iter().map(W::message).collect();
+    written.keep();
+    drive(write(conn, &messages, 3, usize::MAX));
+    let frames = parse_frames(&written.kept());
+    assert_eq!(frames.len(), 3 * payloads.len(), "frames");
+    let mut inflater = Decompress::new(false);
+    for ((compressed, mut content), payload) in frames.into_iter().zip(payloads.iter().cycle()) {
+        if compressed {
+            content = inflate(&mut inflater, content);
+        }
+        assert!(content == payload.bytes, "the content of a message");
     }
+}
+
+/// What one message was before it was compressed (RFC 7692, section 7.2.2).
+fn inflate(inflater: &mut Decompress, mut compressed: Vec<u8>) -> Vec<u8> {
+    compressed.extend_from_slice(&[0, 0, 0xff, 0xff]);
+    let mut content = Vec::with_capacity(1 << 20);
+    let inflated = inflater.decompress_vec(&compressed, &mut content, FlushDecompress::Sync);
+    assert!(matches!(inflated, Ok(Status::Ok)), "deflated data");
+    content
 }
 
 const BATCH: usize = 64;

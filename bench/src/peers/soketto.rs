@@ -4,7 +4,11 @@ use futures::{
     AsyncRead, AsyncWrite,
     io::{BufReader, BufWriter},
 };
-use soketto::{Data, Mode, Receiver, Sender, connection::Builder, extension::Extension};
+use soketto::{
+    Data, Mode, Receiver, Sender,
+    connection::Builder,
+    extension::{Extension, deflate::Deflate},
+};
 
 use super::{Got, Read, Write};
 use crate::transport::{Payload, Wire};
@@ -21,17 +25,20 @@ pub(crate) fn connect<S: AsyncRead + AsyncWrite + Unpin>(io: S, mode: Mode) -> S
 
 /// It asks to be given buffers.
 pub(crate) fn buffered(wire: Wire, mode: Mode) -> Soketto<BufReader<BufWriter<Wire>>> {
-    connect(BufReader::with_capacity(8 << 10, BufWriter::with_capacity(64 << 10, wire)), mode)
+    connect(buffers(wire), mode)
 }
 
-pub(crate) fn extended<S: AsyncRead + AsyncWrite + Unpin>(
-    io: S,
-    mode: Mode,
-    extension: Box<dyn Extension + Send>,
-) -> Soketto<S> {
-    let mut builder = Builder::new(io, mode);
-    builder.add_extensions([extension]);
+/// A server, buffered, whose client has offered compression.
+pub(crate) fn deflating(wire: Wire) -> Soketto<BufReader<BufWriter<Wire>>> {
+    let mut deflate = Deflate::new(Mode::Server);
+    deflate.configure(&[]).expect("no parameters are fine");
+    let mut builder = Builder::new(buffers(wire), Mode::Server);
+    builder.add_extensions([Box::new(deflate) as Box<dyn Extension + Send>]);
     finish(builder)
+}
+
+fn buffers(wire: Wire) -> BufReader<BufWriter<Wire>> {
+    BufReader::with_capacity(8 << 10, BufWriter::with_capacity(64 << 10, wire))
 }
 
 fn finish<S: AsyncRead + AsyncWrite + Unpin>(builder: Builder<S>) -> Soketto<S> {
