@@ -113,9 +113,10 @@ impl Command {
 
 fn case_name(name: OsString) -> Result<String, Box<dyn Error>> {
     let name = name.string()?;
-    match cases::ALL.iter().any(|case| case.name == name) {
-        true => Ok(name),
-        false => Err(format!("no case {name:?}; --list names them").into()),
+    if cases::ALL.iter().any(|case| case.name == name) {
+        Ok(name)
+    } else {
+        Err(format!("no case {name:?}; --list names them").into())
     }
 }
 

@@ -321,11 +321,11 @@ pub(crate) fn masked_frame(text: bool, rsv1: bool, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         len @ 0..126 => frame.push(0x80 | len.to_le_bytes()[0]),
         len @ 126..0x1_0000 => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             frame.extend_from_slice(&len.to_be_bytes()[size_of::<usize>() - 2..]);
         }
         len => {
-            frame.push(0x80 | 127);
+            frame.push(0x80 | 0x7f);
             frame.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }

@@ -1,5 +1,7 @@
 //! Messages with permessage-deflate (RFC 7692) and without, where the peer has it.
 
+use std::fmt::Write as _;
+
 use ::wsweave::{Acceptor, Compression, Config};
 use flate2::{Compress, FlushCompress, Status};
 use sockudo_ws::{CompressedWebSocketStream, DeflateConfig, WebSocketStream};
@@ -25,21 +27,27 @@ pub(crate) fn tables() -> Vec<Table> {
         let column = |(name, size)| Column::new(format!("{prefix} {name}"), rows(messages(size)));
         [("128 B", 128), ("1 KiB", 1 << 10), ("64 KiB", 64 << 10)].map(column)
     };
-    let sizes = columns("wire", |messages| written(messages, Count::Size));
+    let time = |title: &str, columns| Table::new(title, "ns a message", columns);
+    let size = |title: &str, columns| {
+        Table::counted(title, "bytes a message", 10 * TOGETHER / 128, columns)
+    };
     vec![
-        Table::new("Read, compressed", "ns a message", columns("inflate", read_compressed)),
-        Table::new("Read, the same plain", "ns a message", columns("read", read_plain)),
-        Table::new(
+        time("Read, compressed", columns("inflate", read_compressed)),
+        time("Read, the same plain", columns("read", read_plain)),
+        time(
             "Write as a server, compressed",
-            "ns a message",
             columns("deflate", |messages| written(messages, Count::CompressedTime)),
         ),
-        Table::new(
-            "Write as a server, the same plain",
-            "ns a message",
-            columns("write", written_plain),
+        time(
+            "Write as a server, compressed at level 1, each by itself",
+            columns("fast", |messages| written_fast(messages, Count::CompressedTime)),
         ),
-        Table::counted("Size on the wire, compressed", "bytes a message", 10 * DIFFERENT, sizes),
+        time("Write as a server, the same plain", columns("write", written_plain)),
+        size("Size on the wire", columns("wire", |messages| written(messages, Count::Size))),
+        size(
+            "Size on the wire, at level 1, each by itself",
+            columns("fast wire", |messages| written_fast(messages, Count::Size)),
+        ),
     ]
 }
 
@@ -71,20 +79,26 @@ fn read_plain(messages: Vec<Payload>) -> Vec<Row> {
     ]
 }
 
+/// As they are by default: level 6, and messages refer to those before them.
 fn written(messages: Vec<Payload>, count: Count) -> Vec<Row> {
     let contest = write::Contest { messages, count };
     vec![
         contest.fed("wsweave", Kind::Wsweave, async |wire| {
             compressed(wire, Compression::default()).await
         }),
+        contest.fed("yawc", Kind::Peer, async |wire| yawc_compressed(wire)),
+        contest.fed("sockudo-ws", Kind::Peer, async |wire| sockudo_compressed(wire)),
+    ]
+}
+
+/// All that soketto has: level 1, and each message by itself.
+fn written_fast(messages: Vec<Payload>, count: Count) -> Vec<Row> {
+    let contest = write::Contest { messages, count };
+    vec![
         contest.fed("wsweave, level 1, no context", Kind::Wsweave, async |wire| {
             compressed(wire, without_context().level(1)).await
         }),
-        contest.fed("yawc", Kind::Peer, async |wire| yawc_compressed(wire)),
-        contest.fed("sockudo-ws", Kind::Peer, async |wire| sockudo_compressed(wire)),
-        contest.fed("soketto, buffered (level 1, no context)", Kind::Peer, async |wire| {
-            soketto_compressed(wire)
-        }),
+        contest.fed("soketto, buffered", Kind::Peer, async |wire| soketto_compressed(wire)),
     ]
 }
 
@@ -152,10 +166,11 @@ fn deflate(content: &[u8]) -> Vec<u8> {
     compressed
 }
 
-/// Different ones, or a context would make nothing of them.
+/// Different ones, and together more than the 32 KiB that a context reaches back.
 fn messages(size: usize) -> Vec<Payload> {
     let mut seed = 20_261_122;
-    (0..DIFFERENT).map(|_| Payload { bytes: json(size, &mut seed).into(), text: true }).collect()
+    let count = (TOGETHER / size).max(4);
+    (0..count).map(|_| Payload { bytes: json(size, &mut seed).into(), text: true }).collect()
 }
 
 /// So many bytes that look like a feed of prices.
@@ -171,14 +186,15 @@ fn json(size: usize, seed: &mut u64) -> String {
         });
         let symbol =
             ["ADA", "BASIC", "COBOL", "DYLAN", "ELM"][usize::try_from(symbol).unwrap_or(0)];
-        text += &format!(
-            "{{\"id\":{id},\"symbol\":\"{symbol}\",\"price\":{}.{:02},\"volume\":{volume},\"open\":true}},",
-            price / 100,
-            price % 100,
+        let cents = price % 100;
+        let price = price / 100;
+        let _ = write!(
+            text,
+            r#"{{"id":{id},"symbol":"{symbol}","price":{price}.{cents:02},"volume":{volume},"open":true}},"#,
         );
     }
     text.truncate(size);
     text
 }
 
-const DIFFERENT: usize = 64;
+const TOGETHER: usize = 256 << 10;

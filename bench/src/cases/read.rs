@@ -105,7 +105,9 @@ impl Contest {
             compare(&mut conn, &messages);
             let turn = {
                 let mut turn = Got::default();
-                messages.iter().for_each(|message| turn.see(&message.bytes, message.text));
+                for message in &messages {
+                    turn.see(&message.bytes, message.text);
+                }
                 turn
             };
             move |wanted| {

@@ -229,8 +229,8 @@ fn compare<W: Write>(conn: &mut W, payloads: &[Payload], written: &Written) {
 fn inflate(inflater: &mut Decompress, mut compressed: Vec<u8>) -> Vec<u8> {
     compressed.extend_from_slice(&[0, 0, 0xff, 0xff]);
     let mut content = Vec::with_capacity(1 << 20);
-    let inflated = inflater.decompress_vec(&compressed, &mut content, FlushDecompress::Sync);
-    assert!(matches!(inflated, Ok(Status::Ok)), "deflated data");
+    let status = inflater.decompress_vec(&compressed, &mut content, FlushDecompress::Sync);
+    assert!(matches!(status, Ok(Status::Ok)), "deflated data");
     content
 }
 
