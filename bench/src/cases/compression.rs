@@ -1,4 +1,4 @@
-//! Messages with permessage-deflate (RFC 7692) and without, where the peer has it.
+//! Messages with permessage-deflate (RFC 7692) and without, where the peer has it on a zlib in Rust.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::{
         write::{self, Count},
     },
     peers::{
-        Read, Write, soketto,
+        Read, Write,
         wsweave::{Wsweave, connect},
         yawc,
     },
@@ -38,21 +38,11 @@ pub(crate) fn tables() -> Vec<Table> {
             "Write as a server, compressed",
             columns("deflate", |messages| written(messages, Count::CompressedTime)),
         ),
-        time(
-            "Write as a server, compressed at level 1, each by itself",
-            columns("fast", |messages| written_fast(messages, Count::CompressedTime)),
-        ),
         time("Write as a server, the same plain", columns("write", written_plain)),
         size("Size on the wire", columns("wire", |messages| written(messages, Count::Size))),
-        size(
-            "Size on the wire, at level 1, each by itself",
-            columns("fast wire", |messages| written_fast(messages, Count::Size)),
-        ),
     ]
 }
 
-/// Not with soketto: with flate2 1.1.11 it refuses every message that is not the end of a deflate
-/// stream, as none is.
 fn read_compressed(messages: Vec<Payload>) -> Vec<Row> {
     let frame = |message: &Payload| masked_frame(true, true, &deflate(&message.bytes));
     let frames = messages.iter().map(frame).collect();
@@ -75,7 +65,6 @@ fn read_plain(messages: Vec<Payload>) -> Vec<Row> {
         contest.of("wsweave", Kind::Wsweave, async |wire| connect(wire, ::wsweave::Role::Server)),
         contest.of("yawc", Kind::Peer, async |wire| yawc_plain(wire)),
         contest.of("sockudo-ws", Kind::Peer, async |wire| sockudo_plain(wire)),
-        contest.of("soketto, buffered", Kind::Peer, async |wire| soketto_plain(wire)),
     ]
 }
 
@@ -86,19 +75,11 @@ fn written(messages: Vec<Payload>, count: Count) -> Vec<Row> {
         contest.fed("wsweave", Kind::Wsweave, async |wire| {
             compressed(wire, Compression::default()).await
         }),
+        contest.fed("wsweave, level 1", Kind::Wsweave, async |wire| {
+            compressed(wire, Compression::default().level(1)).await
+        }),
         contest.fed("yawc", Kind::Peer, async |wire| yawc_compressed(wire)),
         contest.fed("sockudo-ws", Kind::Peer, async |wire| sockudo_compressed(wire)),
-    ]
-}
-
-/// All that soketto has: level 1, and each message by itself.
-fn written_fast(messages: Vec<Payload>, count: Count) -> Vec<Row> {
-    let contest = write::Contest { messages, count };
-    vec![
-        contest.fed("wsweave, level 1, no context", Kind::Wsweave, async |wire| {
-            compressed(wire, without_context().level(1)).await
-        }),
-        contest.fed("soketto, buffered", Kind::Peer, async |wire| soketto_compressed(wire)),
     ]
 }
 
@@ -108,7 +89,6 @@ fn written_plain(messages: Vec<Payload>) -> Vec<Row> {
         contest.fed("wsweave", Kind::Wsweave, async |wire| connect(wire, ::wsweave::Role::Server)),
         contest.fed("yawc", Kind::Peer, async |wire| yawc_plain(wire)),
         contest.fed("sockudo-ws", Kind::Peer, async |wire| sockudo_plain(wire)),
-        contest.fed("soketto, buffered", Kind::Peer, async |wire| soketto_plain(wire)),
     ]
 }
 
@@ -146,14 +126,6 @@ fn sockudo_compressed(wire: Wire) -> impl Read + Write {
 
 fn sockudo_plain(wire: Wire) -> impl Read + Write {
     WebSocketStream::server(wire, sockudo_ws::Config::default())
-}
-
-fn soketto_compressed(wire: Wire) -> impl Read + Write {
-    soketto::deflating(wire)
-}
-
-fn soketto_plain(wire: Wire) -> impl Read + Write {
-    soketto::buffered(wire, ::soketto::Mode::Server)
 }
 
 /// What one message is by itself (RFC 7692, section 7.2.1): whoever keeps a context can read it, too.

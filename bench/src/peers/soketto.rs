@@ -4,11 +4,7 @@ use futures::{
     AsyncRead, AsyncWrite,
     io::{BufReader, BufWriter},
 };
-use soketto::{
-    Data, Mode, Receiver, Sender,
-    connection::Builder,
-    extension::{Extension, deflate::Deflate},
-};
+use soketto::{Data, Mode, Receiver, Sender, connection::Builder};
 
 use super::{Got, Read, Write};
 use crate::transport::{Payload, Wire};
@@ -20,30 +16,13 @@ pub(crate) struct Soketto<S> {
 }
 
 pub(crate) fn connect<S: AsyncRead + AsyncWrite + Unpin>(io: S, mode: Mode) -> Soketto<S> {
-    finish(Builder::new(io, mode))
+    let (sender, receiver) = Builder::new(io, mode).finish();
+    Soketto { sender, receiver, message: Vec::new() }
 }
 
 /// It asks to be given buffers.
 pub(crate) fn buffered(wire: Wire, mode: Mode) -> Soketto<BufReader<BufWriter<Wire>>> {
-    connect(buffers(wire), mode)
-}
-
-/// A server, buffered, whose client has offered compression.
-pub(crate) fn deflating(wire: Wire) -> Soketto<BufReader<BufWriter<Wire>>> {
-    let mut deflate = Deflate::new(Mode::Server);
-    deflate.configure(&[]).expect("no parameters are fine");
-    let mut builder = Builder::new(buffers(wire), Mode::Server);
-    builder.add_extensions([Box::new(deflate) as Box<dyn Extension + Send>]);
-    finish(builder)
-}
-
-fn buffers(wire: Wire) -> BufReader<BufWriter<Wire>> {
-    BufReader::with_capacity(8 << 10, BufWriter::with_capacity(64 << 10, wire))
-}
-
-fn finish<S: AsyncRead + AsyncWrite + Unpin>(builder: Builder<S>) -> Soketto<S> {
-    let (sender, receiver) = builder.finish();
-    Soketto { sender, receiver, message: Vec::new() }
+    connect(BufReader::with_capacity(8 << 10, BufWriter::with_capacity(64 << 10, wire)), mode)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Read for Soketto<S> {
