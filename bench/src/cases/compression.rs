@@ -9,7 +9,7 @@ use sockudo_ws::{CompressedWebSocketStream, DeflateConfig, WebSocketStream};
 use crate::{
     cases::{
         read,
-        write::{self, Count},
+        write::{self, Count, Flush},
     },
     peers::{
         Read, Write,
@@ -70,25 +70,25 @@ fn read_plain(messages: Vec<Payload>) -> Vec<Row> {
 
 /// As they are by default: level 6, and messages refer to those before them.
 fn written(messages: Vec<Payload>, count: Count) -> Vec<Row> {
-    let contest = write::Contest { messages, count };
+    let contest = write::Contest { messages, count, flush: Flush::Batch };
     vec![
-        contest.fed("wsweave", Kind::Wsweave, async |wire| {
+        contest.row("wsweave", Kind::Wsweave, async |wire| {
             compressed(wire, Compression::default()).await
         }),
-        contest.fed("wsweave, level 1", Kind::Wsweave, async |wire| {
+        contest.row("wsweave, level 1", Kind::Wsweave, async |wire| {
             compressed(wire, Compression::default().level(1)).await
         }),
-        contest.fed("yawc", Kind::Peer, async |wire| yawc_compressed(wire)),
-        contest.fed("sockudo-ws", Kind::Peer, async |wire| sockudo_compressed(wire)),
+        contest.row("yawc", Kind::Peer, async |wire| yawc_compressed(wire)),
+        contest.row("sockudo-ws", Kind::Peer, async |wire| sockudo_compressed(wire)),
     ]
 }
 
 fn written_plain(messages: Vec<Payload>) -> Vec<Row> {
-    let contest = write::Contest { messages, count: Count::Time };
+    let contest = write::Contest { messages, count: Count::Time, flush: Flush::Batch };
     vec![
-        contest.fed("wsweave", Kind::Wsweave, async |wire| connect(wire, ::wsweave::Role::Server)),
-        contest.fed("yawc", Kind::Peer, async |wire| yawc_plain(wire)),
-        contest.fed("sockudo-ws", Kind::Peer, async |wire| sockudo_plain(wire)),
+        contest.row("wsweave", Kind::Wsweave, async |wire| connect(wire, ::wsweave::Role::Server)),
+        contest.row("yawc", Kind::Peer, async |wire| yawc_plain(wire)),
+        contest.row("sockudo-ws", Kind::Peer, async |wire| sockudo_plain(wire)),
     ]
 }
 

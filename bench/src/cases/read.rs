@@ -8,7 +8,7 @@ use crate::{
     cases::reference,
     peers::{
         Got, Read, fastwebsockets, ratchet, sockudo, soketto, tokio_websockets, tungstenite,
-        web_socket, wsweave, yawc,
+        web_socket, wsweave, wtx, yawc,
     },
     report::{Column, Kind, Row, Table, nanoseconds_each},
     transport::{Load, Pace, Payload, Wire, drive, masked_frame},
@@ -74,6 +74,7 @@ fn contenders(load: Load, pace: Pace) -> Vec<Row> {
             ratchet::connect(wire, ratchet_rs::Role::Server)
         }),
         row.of("web-socket, buffered", Kind::Peer, async |wire| web_socket::server(wire)),
+        row.of("wtx", Kind::Peer, async |wire| wtx::connect::<false>(wire)),
     ];
     rows.extend(reference::rows(load));
     rows

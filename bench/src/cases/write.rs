@@ -7,7 +7,7 @@ use sockudo_ws::{Config, WebSocketStream};
 use crate::{
     peers::{
         Write, fastwebsockets, ratchet, sockudo, soketto, tokio_websockets, tungstenite,
-        web_socket, wsweave, yawc,
+        web_socket, wsweave, wtx, yawc,
     },
     report::{Column, Kind, Row, Table, nanoseconds_each},
     transport::{Load, Pace, Payload, Wire, Written, drive, parse_frames},
@@ -18,19 +18,20 @@ pub(crate) const ABOUT: &str = "Writes in memory, as a server and as a client: t
 pub(crate) fn tables() -> Vec<Table> {
     let mut tables = Vec::new();
     for (role, name) in [(Role::Server, "server"), (Role::Client, "client")] {
-        for (count, what, unit) in
-            [(Count::Time, "time", "ns a message"), (Count::Writes, "writes", "writes a message")]
+        for (flush, how) in
+            [(Flush::Batch, "flushed every 64 messages"), (Flush::Each, "each flushed")]
         {
-            let columns = Load::ALL.map(|load| {
-                let column = format!("{name} {}", load.name());
-                Column::new(column, contenders(load, role, count))
-            });
-            let title =
-                format!("Write as a {name}: {what}, fed and flushed every {BATCH} messages");
-            tables.push(match count {
-                Count::Time | Count::CompressedTime => Table::new(title, unit, columns),
-                Count::Writes | Count::Size => Table::counted(title, unit, 16 * BATCH, columns),
-            });
+            let prefix = if flush == Flush::Batch { "" } else { "sent " };
+            let columns = |count| {
+                Load::ALL.map(|load| {
+                    let column = format!("{prefix}{name} {}", load.name());
+                    Column::new(column, contenders(load, role, count, flush))
+                })
+            };
+            let title = format!("Write as a {name}, {how}");
+            tables.push(Table::new(title.clone(), "ns a message", columns(Count::Time)));
+            let writes = columns(Count::Writes);
+            tables.push(Table::counted(title, "writes a message", 1024, writes));
         }
     }
     tables
@@ -40,6 +41,24 @@ pub(crate) fn tables() -> Vec<Table> {
 enum Role {
     Server,
     Client,
+}
+
+/// When what was fed is flushed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// Every 64 messages, of those that can wait so long: as a program does that writes what it has.
+    Batch,
+    /// Every message, as `SinkExt::send` does; and those that know no other way.
+    Each,
+}
+
+impl Flush {
+    fn batch(self) -> usize {
+        match self {
+            Self::Batch => 64,
+            Self::Each => 1,
+        }
+    }
 }
 
 /// What the figure is.
@@ -52,8 +71,8 @@ pub(super) enum Count {
     Size,
 }
 
-fn contenders(load: Load, role: Role, count: Count) -> Vec<Row> {
-    let of = Contest { messages: vec![load.payload()], count };
+fn contenders(load: Load, role: Role, count: Count, flush: Flush) -> Vec<Row> {
+    let of = Contest { messages: vec![load.payload()], count, flush };
     let server = role == Role::Server;
     let tungstenite_role = if server { TungsteniteRole::Server } else { TungsteniteRole::Client };
     let fastwebsockets_role = move || {
@@ -64,106 +83,98 @@ fn contenders(load: Load, role: Role, count: Count) -> Vec<Row> {
     let soketto_mode = if server { ::soketto::Mode::Server } else { ::soketto::Mode::Client };
     let wsweave_role = if server { ::wsweave::Role::Server } else { ::wsweave::Role::Client };
     let ratchet_role = if server { ratchet_rs::Role::Server } else { ratchet_rs::Role::Client };
-    vec![
-        of.fed("wsweave", Kind::Wsweave, async move |wire| wsweave::connect(wire, wsweave_role)),
-        of.sent("wsweave, send", Kind::Wsweave, async move |wire| {
-            wsweave::connect(wire, wsweave_role)
-        }),
-        of.fed("async-tungstenite", Kind::Peer, async move |wire| {
-            tungstenite::asynchronous(wire, tungstenite_role, WebSocketConfig::default()).await
-        }),
-        of.sent("async-tungstenite, send", Kind::Peer, async move |wire| {
-            tungstenite::asynchronous(wire, tungstenite_role, WebSocketConfig::default()).await
-        }),
-        of.fed("tokio-tungstenite", Kind::Peer, async move |wire| {
-            tungstenite::tokio(wire, tungstenite_role, WebSocketConfig::default()).await
-        }),
-        of.sent("tokio-tungstenite, send", Kind::Peer, async move |wire| {
-            tungstenite::tokio(wire, tungstenite_role, WebSocketConfig::default()).await
-        }),
-        of.fed("tokio-websockets", Kind::Peer, async move |wire| {
-            if server { tokio_websockets::server(wire) } else { tokio_websockets::client(wire) }
-        }),
-        of.fed("tokio-websockets, high threshold", Kind::Peer, async move |wire| {
+    match flush {
+        Flush::Batch => vec![
+            of.row("wsweave", Kind::Wsweave, async move |wire| {
+                wsweave::connect(wire, wsweave_role)
+            }),
+            of.row("async-tungstenite", Kind::Peer, async move |wire| {
+                tungstenite::asynchronous(wire, tungstenite_role, WebSocketConfig::default()).await
+            }),
+            of.row("tokio-tungstenite", Kind::Peer, async move |wire| {
+                tungstenite::tokio(wire, tungstenite_role, WebSocketConfig::default()).await
+            }),
+            of.row("tokio-websockets", Kind::Peer, async move |wire| {
+                if server { tokio_websockets::server(wire) } else { tokio_websockets::client(wire) }
+            }),
+            of.row("tokio-websockets, high threshold", Kind::Peer, async move |wire| {
+                if server {
+                    tokio_websockets::tuned_server(wire)
+                } else {
+                    tokio_websockets::tuned_client(wire)
+                }
+            }),
+            of.row("fastwebsockets, buffered", Kind::Peer, async move |wire| {
+                fastwebsockets::buffered(wire, fastwebsockets_role())
+            }),
+            of.row("yawc", Kind::Peer, async move |wire| {
+                yawc::connect(wire, yawc_role(), yawc::options())
+            }),
+            of.row("yawc, large buffers", Kind::Peer, async move |wire| {
+                yawc::connect(wire, yawc_role(), yawc::tuned())
+            }),
+            of.row("sockudo-ws", Kind::Peer, async move |wire| {
+                WebSocketStream::from_raw(wire, sockudo_role, Config::default())
+            }),
+            of.row("sockudo-ws, no clock", Kind::Peer, async move |wire| {
+                WebSocketStream::from_raw(wire, sockudo_role, sockudo::tuned())
+            }),
+            of.row("soketto, buffered", Kind::Peer, async move |wire| {
+                soketto::buffered(wire, soketto_mode)
+            }),
+            of.row("web-socket, buffered", Kind::Peer, async move |wire| {
+                if server { web_socket::server(wire) } else { web_socket::client(wire) }
+            }),
+        ],
+        Flush::Each => vec![
+            of.row("wsweave", Kind::Wsweave, async move |wire| {
+                wsweave::connect(wire, wsweave_role)
+            }),
+            of.row("async-tungstenite", Kind::Peer, async move |wire| {
+                tungstenite::asynchronous(wire, tungstenite_role, WebSocketConfig::default()).await
+            }),
+            of.row("tokio-tungstenite", Kind::Peer, async move |wire| {
+                tungstenite::tokio(wire, tungstenite_role, WebSocketConfig::default()).await
+            }),
+            of.row("tokio-websockets", Kind::Peer, async move |wire| {
+                if server { tokio_websockets::server(wire) } else { tokio_websockets::client(wire) }
+            }),
+            of.row("yawc", Kind::Peer, async move |wire| {
+                yawc::connect(wire, yawc_role(), yawc::options())
+            }),
+            of.row("sockudo-ws", Kind::Peer, async move |wire| {
+                WebSocketStream::from_raw(wire, sockudo_role, Config::default())
+            }),
+            of.row("fastwebsockets", Kind::Peer, async move |wire| {
+                fastwebsockets::frames(wire, fastwebsockets_role())
+            }),
+            of.row("soketto", Kind::Peer, async move |wire| soketto::connect(wire, soketto_mode)),
+            of.row("ratchet", Kind::Peer, async move |wire| ratchet::connect(wire, ratchet_role)),
             if server {
-                tokio_websockets::tuned_server(wire)
+                of.row("wtx", Kind::Peer, async |wire| wtx::connect::<false>(wire))
             } else {
-                tokio_websockets::tuned_client(wire)
-            }
-        }),
-        of.sent("tokio-websockets, send", Kind::Peer, async move |wire| {
-            if server { tokio_websockets::server(wire) } else { tokio_websockets::client(wire) }
-        }),
-        of.fed("fastwebsockets", Kind::Peer, async move |wire| {
-            fastwebsockets::frames(wire, fastwebsockets_role())
-        }),
-        of.fed("fastwebsockets, buffered", Kind::Peer, async move |wire| {
-            fastwebsockets::buffered(wire, fastwebsockets_role())
-        }),
-        of.fed("yawc", Kind::Peer, async move |wire| {
-            yawc::connect(wire, yawc_role(), yawc::options())
-        }),
-        of.fed("yawc, large buffers", Kind::Peer, async move |wire| {
-            yawc::connect(wire, yawc_role(), yawc::tuned())
-        }),
-        of.sent("yawc, send", Kind::Peer, async move |wire| {
-            yawc::connect(wire, yawc_role(), yawc::options())
-        }),
-        of.fed("sockudo-ws", Kind::Peer, async move |wire| {
-            WebSocketStream::from_raw(wire, sockudo_role, Config::default())
-        }),
-        of.fed("sockudo-ws, no clock", Kind::Peer, async move |wire| {
-            WebSocketStream::from_raw(wire, sockudo_role, sockudo::tuned())
-        }),
-        of.sent("sockudo-ws, send", Kind::Peer, async move |wire| {
-            WebSocketStream::from_raw(wire, sockudo_role, Config::default())
-        }),
-        of.fed("soketto", Kind::Peer, async move |wire| soketto::connect(wire, soketto_mode)),
-        of.fed("soketto, buffered", Kind::Peer, async move |wire| {
-            soketto::buffered(wire, soketto_mode)
-        }),
-        of.fed("ratchet", Kind::Peer, async move |wire| ratchet::connect(wire, ratchet_role)),
-        of.fed("web-socket, buffered", Kind::Peer, async move |wire| {
-            if server { web_socket::server(wire) } else { web_socket::client(wire) }
-        }),
-    ]
+                of.row("wtx", Kind::Peer, async |wire| wtx::connect::<true>(wire))
+            },
+        ],
+    }
 }
 
 /// What they all write.
 pub(super) struct Contest {
     pub(super) messages: Vec<Payload>,
     pub(super) count: Count,
+    pub(super) flush: Flush,
 }
 
 impl Contest {
-    /// Fed, and flushed now and then.
-    pub(super) fn fed<W: Write>(
+    pub(super) fn row<W: Write>(
         &self,
         name: &str,
         kind: Kind,
-        connect: impl AsyncFnOnce(Wire) -> W + 'static,
-    ) -> Row {
-        self.row(name, kind, BATCH, connect)
-    }
-
-    /// Each message flushed, as `SinkExt::send` does.
-    fn sent<W: Write>(
-        &self,
-        name: &str,
-        kind: Kind,
-        connect: impl AsyncFnOnce(Wire) -> W + 'static,
-    ) -> Row {
-        self.row(name, kind, 1, connect)
-    }
-
-    fn row<W: Write>(
-        &self,
-        name: &str,
-        kind: Kind,
-        batch: usize,
         connect: impl AsyncFnOnce(Wire) -> W + 'static,
     ) -> Row {
         let (payloads, count) = (self.messages.clone(), self.count);
+        let batch = self.flush.batch();
         Row::new(name, kind, move || {
             let wire = Wire::drain(Pace::AllAtOnce);
             let written = wire.written();
@@ -233,5 +244,3 @@ fn inflate(inflater: &mut Decompress, mut compressed: Vec<u8>) -> Vec<u8> {
     assert!(matches!(status, Ok(Status::Ok)), "deflated data");
     content
 }
-
-const BATCH: usize = 64;

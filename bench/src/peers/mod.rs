@@ -12,6 +12,7 @@ pub(crate) mod tokio_websockets;
 pub(crate) mod tungstenite;
 pub(crate) mod web_socket;
 pub(crate) mod wsweave;
+pub(crate) mod wtx;
 pub(crate) mod yawc;
 
 /// A connection that reads.
