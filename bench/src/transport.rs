@@ -123,7 +123,7 @@ impl Wire {
     /// On which those frames come.
     pub(crate) fn replay(frames: &[Vec<u8>], pace: Pace) -> Self {
         // Enough of them that a read need not end early, and wrapping is rare.
-        let times = (1 << 18) / frames.iter().map(Vec::len).sum::<usize>() + 1;
+        let times = REPLAYED / frames.iter().map(Vec::len).sum::<usize>() + 1;
         let mut ends = Vec::new();
         let mut bytes = Vec::new();
         for frame in (0..times).flat_map(|_| frames) {
@@ -383,3 +383,6 @@ pub(crate) fn drive<F: Future>(future: F) -> F::Output {
         woken.0.store(false, Relaxed);
     }
 }
+
+/// About how many bytes a [`Wire`] replays from the first to the last.
+pub(crate) const REPLAYED: usize = 1 << 18;
