@@ -7,6 +7,8 @@ use lexopt::{Arg, ValueExt};
 use crate::report::{Effort, Figures};
 
 mod cases;
+mod heap;
+mod loopback;
 mod peers;
 mod report;
 mod transport;

@@ -1,0 +1,15 @@
+//! Echo over TCP on the loopback interface: servers on one thread, and a load generator on another that
+//! is the same for all and no WebSocket library.
+
+mod corked;
+mod counted;
+pub(crate) mod echoes;
+mod load;
+mod server;
+mod traffic;
+
+pub(crate) use self::{
+    load::{Cost, Load},
+    server::{Echo, Server},
+    traffic::Traffic,
+};
