@@ -6,6 +6,7 @@
 
 use std::{future::poll_fn, hint::black_box, io::ErrorKind, task::Poll};
 
+use async_tungstenite::tungstenite::protocol::WebSocketConfig;
 use bytes::BytesMut;
 use futures::{
     Sink, SinkExt, Stream, StreamExt, TryStreamExt,
@@ -89,24 +90,24 @@ pub(crate) fn peers() -> Vec<Echo> {
         "async-tungstenite", "send" => |io| in_turn(async_tungstenite(io, None), Result::ok);
         "async-tungstenite", "forward" => |io| async_tungstenite_pipe(io);
         "async-tungstenite", "tuned" => |io| unconstrained(in_batches(
-            async_tungstenite(io, Some(async_tungstenite::tungstenite::protocol::WebSocketConfig::default().read_buffer_size(BUFFER))),
+            async_tungstenite(io, Some(tungstenite_tuned())),
             Result::ok,
         ));
         "tokio-tungstenite", "send" => |io| in_turn(tokio_tungstenite(io, None), Result::ok);
         "tokio-tungstenite", "forward" => |io| tokio_tungstenite_pipe(io);
         "tokio-tungstenite", "tuned" => |io| unconstrained(in_batches(
-            tokio_tungstenite(io, Some(tokio_tungstenite::tungstenite::protocol::WebSocketConfig::default().read_buffer_size(BUFFER))),
+            tokio_tungstenite(io, Some(tungstenite_tuned())),
             Result::ok,
         ));
         "tokio-websockets", "send" => |io| unconstrained(in_turn(
             ready(tokio_websockets::ServerBuilder::new().serve(io)),
             Result::ok,
         ));
-        "tokio-websockets", "tuned" => |io| unconstrained(in_batches(
-            ready(tokio_websockets::ServerBuilder::new()
+        // It flushes before each read, so all has to be read before anything is fed.
+        "tokio-websockets", "tuned" => |io| unconstrained(in_bulk(
+            tokio_websockets::ServerBuilder::new()
                 .config(tokio_websockets::Config::default().flush_threshold(BUFFER))
-                .serve(io)),
-            Result::ok,
+                .serve(io),
         ));
         "fastwebsockets", "write_frame" => |io| unconstrained(fastwebsockets(io, true));
         "fastwebsockets", "tuned" => |io| unconstrained(fastwebsockets(Corked::new(io), false));
@@ -142,7 +143,10 @@ pub(crate) fn peers() -> Vec<Echo> {
             true,
         );
         "soketto", "tuned" => |io| unconstrained(soketto(
-            TokioAsyncReadCompatExt::compat(Corked::new(io)),
+            futures::io::BufReader::with_capacity(
+                BUFFER,
+                TokioAsyncReadCompatExt::compat(Corked::new(io)),
+            ),
             false,
         ));
         "web-socket", "send" => |io| web_socket(BufReader::new(io));
@@ -231,9 +235,38 @@ where
     }
 }
 
+/// Reads what is ready, then feeds and flushes it.
+async fn in_bulk<M, E>(mut ws: impl Stream<Item = Result<M, E>> + Sink<M> + Unpin) {
+    let mut messages = Vec::new();
+    while let Some(Ok(first)) = ws.next().await {
+        messages.push(first);
+        poll_fn(|cx| {
+            while messages.len() < 1024 {
+                let Poll::Ready(Some(Ok(next))) = ws.poll_next_unpin(cx) else { break };
+                messages.push(next);
+            }
+            Poll::Ready(())
+        })
+        .await;
+        for message in messages.drain(..) {
+            if ws.feed(message).await.is_err() {
+                return;
+            }
+        }
+        if ws.flush().await.is_err() {
+            break;
+        }
+    }
+}
+
+/// With a smaller read buffer: all of it is cleared at every read.
+fn tungstenite_tuned() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(BUFFER / 2)
+}
+
 async fn async_tungstenite<S: Io>(
     io: S,
-    config: Option<async_tungstenite::tungstenite::protocol::WebSocketConfig>,
+    config: Option<WebSocketConfig>,
 ) -> async_tungstenite::WebSocketStream<tokio_util::compat::Compat<S>> {
     use async_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
     WebSocketStream::from_raw_socket(io.compat(), Role::Server, config).await
@@ -249,7 +282,7 @@ async fn async_tungstenite_pipe(io: impl Io) {
 
 async fn tokio_tungstenite<S: Io>(
     io: S,
-    config: Option<tokio_tungstenite::tungstenite::protocol::WebSocketConfig>,
+    config: Option<WebSocketConfig>,
 ) -> tokio_tungstenite::WebSocketStream<S> {
     use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
     WebSocketStream::from_raw_socket(io, Role::Server, config).await

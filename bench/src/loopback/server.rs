@@ -54,14 +54,15 @@ impl Server {
         rustix::net::listen(&listener, 4096)?;
         let addr = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || {
+        // The name is for profilers.
+        let thread = thread::Builder::new().name("server".to_owned()).spawn(move || {
             heap::count_this_thread();
             let ended = match serve {
                 Serve::Tokio(serve) => on_tokio(listener, serve, stopped),
                 Serve::AsyncStd(serve) => on_async_std(listener, serve, stopped),
             };
             ended.expect("a server on the loopback interface");
-        });
+        })?;
         Ok(Self { addr, stop: Some(stop), thread: Some(thread) })
     }
 }
