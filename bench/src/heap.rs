@@ -26,8 +26,7 @@ pub(crate) fn count_this_thread() {
     COUNTED.set(true);
 }
 
-/// What the counted thread holds, in bytes as asked for. What was allocated elsewhere and freed by it
-/// makes this negative.
+/// What the counted thread holds, in bytes as asked for. What it frees of others' is taken off.
 pub(crate) fn held() -> isize {
     HELD.load(Ordering::Relaxed).cast_signed()
 }

@@ -2,6 +2,7 @@
 
 use std::{cell::OnceCell, io, rc::Rc, thread, time::Duration};
 
+use async_tungstenite::tungstenite;
 use fastwebsockets::FragmentCollector;
 use futures::StreamExt;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -104,23 +105,22 @@ fn keepers(pace: Pace, of: usize) -> Vec<Row> {
     macro_rules! rows {
         ($($kind:ident $name:literal => $connect:expr;)*) => {
             vec![$(Row::new($name, Kind::$kind, move || {
-                move |messages| pinned(messages, of, move || async move {
-                    #[expect(clippy::redundant_closure_call)]
-                    let conn = ($connect)(Wire::replay(&[masked_frame(false, false, &[0xa5; 128])], pace)).await;
-                    conn
-                })
+                let wire = move || Wire::replay(&[masked_frame(false, false, &PAYLOAD)], pace);
+                move |messages| pinned(messages, of, wire, $connect)
             })),*]
         };
     }
     rows! {
-        Wsweave "wsweave" => async |wire| Connection::from_raw(wire, Role::Server, Config::default());
+        Wsweave "wsweave" => async |wire| {
+            Connection::from_raw(wire, Role::Server, Config::default())
+        };
         Peer "async-tungstenite" => async |wire| {
-            use async_tungstenite::tungstenite::protocol::Role;
-            libraries::tungstenite::asynchronous(wire, Role::Server, Default::default()).await
+            use async_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+            libraries::tungstenite::asynchronous(wire, Role::Server, WebSocketConfig::default()).await
         };
         Peer "tokio-tungstenite" => async |wire| {
-            use async_tungstenite::tungstenite::protocol::Role;
-            libraries::tungstenite::tokio(wire, Role::Server, Default::default()).await
+            use async_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+            libraries::tungstenite::tokio(wire, Role::Server, WebSocketConfig::default()).await
         };
         Peer "tokio-websockets" => async |wire| libraries::tokio_websockets::server(wire);
         Peer "fastwebsockets" => async |wire| libraries::fastwebsockets::collector(wire);
@@ -142,22 +142,26 @@ trait Keep {
     type Kept;
 
     async fn keep(&mut self) -> Self::Kept;
+
+    /// The payload of what was kept.
+    fn payload(kept: &Self::Kept) -> &[u8];
 }
 
 /// What each of `messages` kept messages costs, beyond the list that it is kept in.
-fn pinned<C, F>(messages: usize, of: usize, connect: impl FnOnce() -> F + Send) -> f64
-where
-    C: Keep,
-    F: Future<Output = C>,
-{
+fn pinned<C: Keep>(
+    messages: usize,
+    of: usize,
+    wire: impl FnOnce() -> Wire + Send,
+    connect: impl AsyncFnOnce(Wire) -> C + Send,
+) -> f64 {
     let count = || {
         heap::count_this_thread();
         drive(async {
-            let mut conn = connect().await;
+            let mut conn = connect(wire()).await;
             let mut kept = Vec::with_capacity(messages);
             let mut held = 0;
-            for round in 0..2 {
-                // The first time to warm up.
+            // The first time to warm up.
+            for _ in 0..2 {
                 kept.clear();
                 held = heap::held();
                 for number in 0..messages * of {
@@ -166,16 +170,17 @@ where
                         kept.push(message);
                     }
                 }
-                assert!(kept.len() == messages, "round {round}");
             }
-            (heap::held() - held) as f64 / messages as f64
+            let pinned = heap::held() - held;
+            assert!(kept.iter().all(|message| C::payload(message) == PAYLOAD), "what was sent");
+            pinned as f64 / messages as f64
         })
     };
     thread::scope(|scope| scope.spawn(count).join()).expect("a connection in memory")
 }
 
 macro_rules! keep {
-    ($($conn:ty, $kept:ty => $this:ident $keep:expr;)*) => {$(
+    ($($conn:ty, $kept:ty: |$this:ident| $keep:expr, |$message:ident| $payload:expr;)*) => {$(
         impl Keep for $conn {
             type Kept = $kept;
 
@@ -183,27 +188,51 @@ macro_rules! keep {
                 let $this = self;
                 $keep.expect("a message")
             }
+
+            fn payload<'a>($message: &'a $kept) -> &'a [u8] {
+                $payload
+            }
         }
     )*};
 }
 
 keep! {
-    Connection<Wire>, wsweave::Message => conn conn.next().await;
-    libraries::tungstenite::Async, async_tungstenite::tungstenite::Message => conn
-        conn.next().await.and_then(Result::ok);
-    libraries::tungstenite::Tokio, async_tungstenite::tungstenite::Message => conn
-        conn.next().await.and_then(Result::ok);
-    tokio_websockets::WebSocketStream<Wire>, tokio_websockets::Message => conn
-        conn.next().await.and_then(Result::ok);
-    FragmentCollector<Wire>, fastwebsockets::Frame<'static> => conn conn.read_frame().await;
-    yawc::WebSocket<Wire>, yawc::Frame => conn conn.next().await;
-    sockudo_ws::WebSocketStream<Wire>, sockudo_ws::Message => conn
-        conn.next().await.and_then(Result::ok);
-    soketto::Receiver<Wire>, Vec<u8> => conn {
-        let mut message = Vec::new();
-        conn.receive_data(&mut message).await.map(|_| message)
-    };
-    web_socket::WebSocket<tokio::io::BufStream<Wire>>, web_socket::Event => conn conn.recv().await;
+    Connection<Wire>, wsweave::Message: |conn| conn.next().await, |message| message.as_bytes();
+    libraries::tungstenite::Async, tungstenite::Message:
+        |conn| conn.next().await.and_then(Result::ok), |message| of_tungstenite(message);
+    libraries::tungstenite::Tokio, tungstenite::Message:
+        |conn| conn.next().await.and_then(Result::ok), |message| of_tungstenite(message);
+    tokio_websockets::WebSocketStream<Wire>, tokio_websockets::Message:
+        |conn| conn.next().await.and_then(Result::ok), |message| message.as_payload();
+    FragmentCollector<Wire>, fastwebsockets::Frame<'static>:
+        |conn| conn.read_frame().await, |frame| &frame.payload;
+    yawc::WebSocket<Wire>, yawc::Frame: |conn| conn.next().await, |frame| frame.payload();
+    sockudo_ws::WebSocketStream<Wire>, sockudo_ws::Message:
+        |conn| conn.next().await.and_then(Result::ok),
+        |message| match message {
+            sockudo_ws::Message::Binary(payload) => payload,
+            other => libraries::unexpected(other),
+        };
+    soketto::Receiver<Wire>, Vec<u8>:
+        |conn| {
+            let mut message = Vec::new();
+            conn.receive_data(&mut message).await.map(|_| message)
+        },
+        |message| message;
+    web_socket::WebSocket<tokio::io::BufStream<Wire>>, web_socket::Event:
+        |conn| conn.recv().await,
+        |event| match event {
+            web_socket::Event::Data { data, .. } => data,
+            other => libraries::unexpected(other),
+        };
+}
+
+fn of_tungstenite(message: &tungstenite::Message) -> &[u8] {
+    match message {
+        tungstenite::Message::Binary(payload) => payload,
+        other => libraries::unexpected(other),
+    }
 }
 
 const CONNECTIONS: usize = 2000;
+const PAYLOAD: [u8; 128] = [0xa5; 128];
