@@ -7,7 +7,7 @@ use crate::{
         Cost, Echo, Load, Server,
         echoes::{peers, references, wsweave, wsweave_layers},
     },
-    report::{Column, Kind, Row, Table, median},
+    report::{Column, Kind, Measure, Row, Table, median},
 };
 
 pub(crate) const ABOUT: &str = "Echo over TCP on the loopback device, the server on one thread";
@@ -56,7 +56,7 @@ fn three_tables(title: &str, shapes: &[Shape], contenders: &[(Echo, Kind)]) -> V
         .iter()
         .map(|shape| contenders.iter().map(|(echo, _)| Rc::new(Runs::new(*echo, *shape))).collect())
         .collect();
-    let columns = |make: fn(Rc<Runs>) -> Box<dyn FnMut(usize) -> f64>| {
+    let columns = |make: fn(Rc<Runs>) -> Measure| {
         let columns = shapes.iter().zip(&runs).map(|(shape, runs)| {
             let rows = contenders.iter().zip(runs).map(|((echo, kind), runs)| {
                 let runs = runs.clone();

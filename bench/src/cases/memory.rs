@@ -27,13 +27,15 @@ pub(crate) fn tables() -> Vec<Table> {
 
 /// The figures of one server after another, each in three states of its life.
 fn idle() -> Table {
-    let contenders: Vec<(Echo, Kind, Rc<OnceCell<[f64; 3]>>)> =
+    let contenders =
         [(bare_task(), Kind::Limit), (wsweave(), Kind::Wsweave), (peers(), Kind::Peer)]
             .into_iter()
             .flat_map(|(echoes, kind)| {
-                echoes.into_iter().map(move |echo| (echo, kind, Rc::new(OnceCell::new())))
+                echoes
+                    .into_iter()
+                    .map(move |echo| (echo, kind, Rc::new(OnceCell::<[f64; 3]>::new())))
             })
-            .collect();
+            .collect::<Vec<_>>();
     let columns = ["new", "after 128 B", "after 64 KiB"].into_iter().enumerate();
     let columns = columns.map(|(at, name)| {
         let rows = contenders.iter().map(|(echo, kind, figures)| {
@@ -137,6 +139,8 @@ fn keepers(pace: Pace, of: usize) -> Vec<Row> {
     }
 }
 
+type Frame = fastwebsockets::Frame<'static>;
+
 /// A connection whose messages can be kept.
 trait Keep {
     type Kept;
@@ -189,7 +193,7 @@ macro_rules! keep {
                 $keep.expect("a message")
             }
 
-            fn payload<'a>($message: &'a $kept) -> &'a [u8] {
+            fn payload($message: &$kept) -> &[u8] {
                 $payload
             }
         }
@@ -204,7 +208,7 @@ keep! {
         |conn| conn.next().await.and_then(Result::ok), |message| of_tungstenite(message);
     tokio_websockets::WebSocketStream<Wire>, tokio_websockets::Message:
         |conn| conn.next().await.and_then(Result::ok), |message| message.as_payload();
-    FragmentCollector<Wire>, fastwebsockets::Frame<'static>:
+    FragmentCollector<Wire>, Frame:
         |conn| conn.read_frame().await, |frame| &frame.payload;
     yawc::WebSocket<Wire>, yawc::Frame: |conn| conn.next().await, |frame| frame.payload();
     sockudo_ws::WebSocketStream<Wire>, sockudo_ws::Message:

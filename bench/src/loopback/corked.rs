@@ -44,10 +44,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Corked<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.io).poll_read(cx, buf);
-        if read.is_pending() {
-            if let Poll::Ready(Err(error)) = self.poll_write_out(cx) {
-                return Poll::Ready(Err(error));
-            }
+        if read.is_pending()
+            && let Poll::Ready(Err(error)) = self.poll_write_out(cx)
+        {
+            return Poll::Ready(Err(error));
         }
         read
     }
@@ -74,7 +74,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
         if len >= MARK && self.waiting.is_empty() {
             return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         }
-        bufs.iter().for_each(|buf| self.waiting.extend_from_slice(buf));
+        for buf in bufs {
+            self.waiting.extend_from_slice(buf);
+        }
         Poll::Ready(Ok(len))
     }
 

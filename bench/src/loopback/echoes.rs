@@ -53,7 +53,9 @@ pub(crate) fn references() -> Vec<Echo> {
 /// What a task with a socket holds when it holds nothing else.
 pub(crate) fn bare_task() -> Vec<Echo> {
     let mut echoes = Vec::from(echoes!["TCP", "a task without a buffer" => tcp_without_buffer;]);
-    echoes.iter_mut().for_each(|echo| echo.raw = true);
+    for echo in &mut echoes {
+        echo.raw = true;
+    }
     echoes
 }
 
@@ -88,13 +90,13 @@ pub(crate) fn wsweave_layers() -> Vec<Echo> {
 pub(crate) fn peers() -> Vec<Echo> {
     Vec::from(echoes! {
         "async-tungstenite", "send" => |io| in_turn(async_tungstenite(io, None), Result::ok);
-        "async-tungstenite", "forward" => |io| async_tungstenite_pipe(io);
+        "async-tungstenite", "forward" => async_tungstenite_pipe;
         "async-tungstenite", "tuned" => |io| unconstrained(in_batches(
             async_tungstenite(io, Some(tungstenite_tuned())),
             Result::ok,
         ));
         "tokio-tungstenite", "send" => |io| in_turn(tokio_tungstenite(io, None), Result::ok);
-        "tokio-tungstenite", "forward" => |io| tokio_tungstenite_pipe(io);
+        "tokio-tungstenite", "forward" => tokio_tungstenite_pipe;
         "tokio-tungstenite", "tuned" => |io| unconstrained(in_batches(
             tokio_tungstenite(io, Some(tungstenite_tuned())),
             Result::ok,
@@ -302,14 +304,8 @@ async fn fastwebsockets(io: impl Io, vectored: bool) {
     ws.set_writev(vectored);
     let mut ws = FragmentCollector::new(ws);
     while let Ok(frame) = ws.read_frame().await {
-        match frame.opcode {
-            OpCode::Text | OpCode::Binary => {
-                if ws.write_frame(frame).await.is_err() {
-                    break;
-                }
-            }
-            OpCode::Close => break,
-            _ => {}
+        if frame.opcode == OpCode::Close || ws.write_frame(frame).await.is_err() {
+            break;
         }
     }
 }

@@ -132,7 +132,7 @@ impl Client {
     fn send(&mut self, traffic: &Traffic, messages: usize) -> io::Result<()> {
         let answered = self.received / traffic.expected_frame;
         let unanswered = self.sent.div_ceil(traffic.sent_frame) - answered;
-        let between = self.sent % traffic.sent_frame != 0;
+        let between = !self.sent.is_multiple_of(traffic.sent_frame);
         if unanswered > traffic.window / 2 && !between {
             return Ok(());
         }

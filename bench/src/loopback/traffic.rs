@@ -45,11 +45,11 @@ fn head(frames: &mut Vec<u8>, len: usize, masked: u8) {
     match u16::try_from(len) {
         Ok(len @ 0..126) => frames.push(masked | len.to_be_bytes()[1]),
         Ok(len) => {
-            frames.push(masked | 126);
+            frames.push(masked | 0x7e);
             frames.extend(len.to_be_bytes());
         }
         Err(_) => {
-            frames.push(masked | 127);
+            frames.push(masked | 0x7f);
             frames.extend((len as u64).to_be_bytes());
         }
     }
