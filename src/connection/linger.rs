@@ -15,8 +15,8 @@ use crate::{close::CloseFrame, rt::Runtime};
 /// What to do with a driver whose connection is dropped: chosen when the connection is made, where the
 /// bounds on the transport are known.
 pub(super) enum Parting<S> {
-    Attempt(fn(Driver<S>)),
-    Linger(fn(Driver<S>, &dyn Runtime), Arc<dyn Runtime>),
+    Attempt(fn(Box<Driver<S>>)),
+    Linger(fn(Box<Driver<S>>, &dyn Runtime), Arc<dyn Runtime>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Parting<S> {
@@ -40,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Parting<S> {
 }
 
 impl<S> Parting<S> {
-    pub(super) fn part(self, driver: Driver<S>) {
+    pub(super) fn part(self, driver: Box<Driver<S>>) {
         match self {
             Self::Attempt(attempt) => attempt(driver),
             Self::Linger(linger, runtime) => linger(driver, &*runtime),
@@ -50,7 +50,9 @@ impl<S> Parting<S> {
 
 /// Tries, without blocking, to write what was accepted for sending and a Close; gives the driver back
 /// if something is left to do.
-fn attempt<S: AsyncRead + AsyncWrite + Unpin>(mut driver: Driver<S>) -> Option<Driver<S>> {
+fn attempt<S: AsyncRead + AsyncWrite + Unpin>(
+    mut driver: Box<Driver<S>>,
+) -> Option<Box<Driver<S>>> {
     let finish = driver.core.give_up();
     if driver.core.closing().is_open() {
         driver.core.begin_close(CloseFrame { code: finish.code, reason: finish.reason });
@@ -60,7 +62,7 @@ fn attempt<S: AsyncRead + AsyncWrite + Unpin>(mut driver: Driver<S>) -> Option<D
 }
 
 /// Finishes the closing handshake of a connection that nobody has any more.
-struct Linger<S>(Driver<S>);
+struct Linger<S>(Box<Driver<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Linger<S> {
     type Output = ();
@@ -69,6 +71,3 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Linger<S> {
         self.get_mut().0.poll_linger(cx)
     }
 }
-
-// The transport is `Unpin`, and nothing else is pinned.
-impl<S> Unpin for Linger<S> {}

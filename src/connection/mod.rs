@@ -92,8 +92,9 @@ use crate::{
 /// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct Connection<S = Socket> {
-    /// `None` only once it is taken out by `drop` or `into_inner`.
-    driver: Option<Driver<S>>,
+    /// Boxed, so that the connection moves cheaply into hooks, halves and tasks, which may keep room for
+    /// it twice. `None` only once it is taken out by `drop` or `into_inner`.
+    driver: Option<Box<Driver<S>>>,
     parting: Option<Parting<S>>,
     /// The stream has given its `None`.
     terminated: bool,
@@ -140,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// With a configuration that others share.
     pub(crate) fn from_parts(io: S, read: &[u8], role: Role, config: Arc<Config>) -> Self {
-        let driver = Driver::new(io, role, config, read);
+        let driver = Box::new(Driver::new(io, role, config, read));
         Self { driver: Some(driver), parting: Some(Parting::attempt()), terminated: false }
     }
 
@@ -280,7 +281,7 @@ impl<S> Connection<S> {
         self.driver.as_mut().expect(TAKEN)
     }
 
-    fn take_driver(&mut self) -> Driver<S> {
+    fn take_driver(&mut self) -> Box<Driver<S>> {
         self.driver.take().expect(TAKEN)
     }
 }
@@ -294,9 +295,6 @@ impl<S> Drop for Connection<S> {
         }
     }
 }
-
-// The transport is never pinned: it has to be `Unpin` where it is used.
-impl<S> Unpin for Connection<S> {}
 
 impl<S> fmt::Debug for Connection<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
