@@ -12,7 +12,7 @@ use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_sink::Sink;
 
-use super::translate::{decode, encode, failed, is_end};
+use super::translate::{decode, encode, failed, feed, is_end};
 use crate::{
     config::Role,
     protocol::{Decoder, Outgoing},
@@ -226,7 +226,7 @@ where
         let this = self.get_mut();
         ready!(this.poll_hand_over(cx))?;
         if this.output == Output::Open {
-            this.outgoing.feed(data);
+            feed(&mut this.outgoing, data);
             // The next write, or a flush, goes on with what has to wait.
             let _ = this.poll_hand_over(cx)?;
         }

@@ -36,6 +36,11 @@ pub(super) fn encode(message: WsMessage, frames: &mut Outgoing) {
     }
 }
 
+/// Takes in frames as they are written.
+pub(super) fn feed(frames: &mut Decoder, data: &[u8]) {
+    frames.feed(data, &NO_LIMITS);
+}
+
 /// The next message to send, if a whole one has been written.
 pub(super) fn decode(frames: &mut Decoder) -> Result<Option<WsMessage>, Error> {
     loop {

@@ -70,7 +70,7 @@ pub(super) enum Decoding {
 impl Core {
     pub(super) fn new(role: Role, config: Arc<Config>, read: &[u8]) -> Self {
         let mut decoder = Decoder::new(role);
-        decoder.feed(read);
+        decoder.feed(read, &config);
         Self {
             role,
             config,
@@ -133,7 +133,12 @@ impl Core {
     }
 
     /// The error that the sink's user gets: none while open.
+    #[inline]
     pub(super) fn send_error(&self) -> Option<Error> {
+        if self.closing.is_open() { None } else { self.end_error() }
+    }
+
+    fn end_error(&self) -> Option<Error> {
         match &self.closing {
             Closing::Open => None,
             Closing::Sent(_) | Closing::Complete { .. } => Some(Error::closed()),
@@ -190,6 +195,7 @@ impl Core {
     }
 
     /// Tells whether what reading made us send leaves no room for more of it.
+    #[inline]
     pub(super) fn replies_overflow(&self) -> bool {
         self.outgoing.replies_len() > self.outbox_size()
     }
@@ -218,6 +224,7 @@ impl Core {
     }
 
     /// Whether a handle has asked for the end.
+    #[inline]
     pub(super) fn is_aborted(&self) -> bool {
         self.outbox.as_ref().is_some_and(|outbox| outbox.is_aborted())
     }
@@ -274,10 +281,29 @@ impl Core {
 
     pub(super) fn feed(&mut self, data: &[u8]) {
         self.stirred |= self.decoder.in_frame();
-        self.decoder.feed(data);
+        self.decoder.feed(data, &self.config);
+    }
+
+    /// Whether all that has arrived is decoded and dealt with.
+    #[inline]
+    pub(super) fn is_starved(&self) -> bool {
+        self.last.is_none() && self.decoder.is_starved()
+    }
+
+    /// Whether nothing is going on: nobody waits, what was read has been taken, and no end is near.
+    #[inline]
+    pub(super) fn is_calm(&self) -> bool {
+        self.closing.is_open()
+            && self.last.is_none()
+            && self.given_up.is_none()
+            && self.inbox.is_empty()
+            && self.wakers.nobody_waits()
+            && !self.replies_overflow()
+            && !self.is_aborted()
     }
 
     /// Decodes one frame and does what the protocol asks for.
+    #[inline]
     pub(super) fn decode(&mut self) -> Decoding {
         if self.last.is_some() {
             return Decoding::Last;

@@ -9,7 +9,7 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
-    core::Core,
+    core::{Core, Decoding},
     step::{Reading, Scope, Step},
     timers::{Situation, Timers},
     turn::Turn,
@@ -67,7 +67,28 @@ impl<S> Driver<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// The next event; `None` at the end.
+    #[inline]
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        match self.next_arrived() {
+            Some(event) => Poll::Ready(Some(event)),
+            None => self.poll_next_event(cx),
+        }
+    }
+
+    /// The next of a burst: what has arrived needs neither the transport nor a clock, and as long as
+    /// nobody else wants something, no look at wakers.
+    #[inline]
+    fn next_arrived(&mut self) -> Option<Event> {
+        if self.core.is_starved() || self.turn.is_over() || !self.core.is_calm() {
+            return None;
+        }
+        match self.decode() {
+            Decoding::Event(event) => Some(event),
+            _ => None,
+        }
+    }
+
+    fn poll_next_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         self.poll_half(Half::Stream, cx, |driver, cx| {
             loop {
                 if let Some(event) = driver.take_from_inbox() {
@@ -89,7 +110,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Waits for room for a message.
+    #[inline]
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let queued = self.core.outgoing.len();
+        let room = queued < self.core.outbox_size() && !self.turn.is_full(queued);
+        if room && self.core.is_calm() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_room_or_write(cx)
+    }
+
+    fn poll_room_or_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let done = |driver: &Self| match driver.core.send_error() {
             Some(error) => Some(Err(error)),
             None => (driver.core.outgoing.len() < driver.core.outbox_size()).then_some(Ok(())),
@@ -152,8 +183,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(())
     }
 
+    #[inline]
     fn take_from_inbox(&mut self) -> Option<Event> {
-        if self.core.replies_overflow() {
+        if self.core.inbox.is_empty() || self.core.replies_overflow() {
             return None;
         }
         let event = self.core.inbox.pop()?;

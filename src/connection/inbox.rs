@@ -22,6 +22,10 @@ impl Inbox {
         Self { events: VecDeque::new(), size: 0, messages: 0, overflown: false, told: false }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
     pub(super) fn holds_message(&self) -> bool {
         self.messages > 0
     }

@@ -78,15 +78,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if scope == Scope::WriteOnly {
             return self.write_and_wait(half, Reading::Held, cx);
         }
-        if self.core.closing().reads_data() && !self.core.replies_overflow() {
-            let decoding = self.core.decode();
-            self.turn.inflated(self.core.take_inflated());
-            match decoding {
-                Decoding::Event(event) => return self.pass(event),
-                Decoding::Frame => {
-                    self.turn.frame();
-                    return Step::Progress;
-                }
+        let starved = self.core.is_starved();
+        if !starved && self.core.closing().reads_data() && !self.core.replies_overflow() {
+            match self.decode() {
+                Decoding::Event(event) => return Step::Event(event),
+                Decoding::Frame => return Step::Progress,
                 Decoding::Last if self.core.accepts() && self.turn.has_delivered() => {
                     // `forward` holds its last message back until the stream has nothing more; after
                     // the end it would be too late to send that.
@@ -176,20 +172,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    fn pass(&mut self, event: Event) -> Step {
-        match &event {
-            Event::Message(_) if self.core.inbox.is_overflown() => {
+    /// Decodes one frame, and counts it.
+    #[inline]
+    pub(super) fn decode(&mut self) -> Decoding {
+        let decoding = self.core.decode();
+        self.turn.inflated(self.core.take_inflated());
+        match &decoding {
+            Decoding::Event(Event::Message(_)) if self.core.inbox.is_overflown() => {
                 self.turn.frame();
-                return Step::Progress;
+                return Decoding::Frame;
             }
-            Event::Message(_) => self.turn.delivered(),
-            Event::Pong(payload) => {
+            Decoding::Event(Event::Message(_)) => self.turn.delivered(),
+            Decoding::Event(Event::Pong(payload)) => {
                 self.turn.frame();
                 self.timers.pong(payload);
             }
-            _ => self.turn.frame(),
+            Decoding::Event(_) | Decoding::Frame => self.turn.frame(),
+            Decoding::Last | Decoding::Starved => {}
         }
-        Step::Event(event)
+        decoding
     }
 
     /// Reads once.

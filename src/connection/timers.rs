@@ -116,7 +116,20 @@ impl Timers {
     }
 
     /// Waits for the next time that means something. Without a timer there is none.
+    #[inline]
     pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        situation: Situation,
+    ) -> Poll<Expired> {
+        if self.timer.is_none() {
+            return Poll::Pending;
+        }
+        self.poll_clock(cx, config, situation)
+    }
+
+    fn poll_clock(
         &mut self,
         cx: &mut Context<'_>,
         config: &Config,

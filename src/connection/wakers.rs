@@ -31,7 +31,10 @@ impl Half {
 /// be lost, or make the tasks wake each other without end.
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
-    waiting: [Option<Waker>; 2],
+    /// Each half's waker, kept from one wait to the next: mostly it is the same again.
+    wakers: [Option<Waker>; 2],
+    /// Which of them wait.
+    waiting: [bool; 2],
     shared: Option<(Arc<Shared>, Waker)>,
     /// Which of them are in `shared`.
     in_shared: [bool; 2],
@@ -48,7 +51,10 @@ impl Wakers {
         if half == Half::Stream {
             self.called = false;
         }
-        let other = self.waiting[half.other() as usize].as_ref()?;
+        if !self.waiting[half.other() as usize] {
+            return None;
+        }
+        let other = self.wakers[half.other() as usize].as_ref()?;
         if other.will_wake(own) {
             return None;
         }
@@ -65,20 +71,27 @@ impl Wakers {
 
     /// A half is about to wait.
     pub(super) fn wait(&mut self, half: Half, waker: &Waker) {
-        match &mut self.waiting[half as usize] {
-            Some(waiting) => waiting.clone_from(waker),
+        match &mut self.wakers[half as usize] {
+            Some(kept) => kept.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
+        self.waiting[half as usize] = true;
     }
 
     /// A half waits no more.
     pub(super) fn ready(&mut self, half: Half) {
-        drop(self.take(half));
+        self.rest(half);
     }
 
     /// Wakes the other half if it waits.
     pub(super) fn wake_other(&mut self, half: Half) {
         self.wake(half.other());
+    }
+
+    /// Tells whether neither half waits, nor is about to poll because it was woken.
+    #[inline]
+    pub(super) fn nobody_waits(&self) -> bool {
+        !self.called && self.waiting == [false; 2]
     }
 
     /// Tells, once, whether the stream half is about to poll because it was woken.
@@ -93,18 +106,22 @@ impl Wakers {
     }
 
     fn wake(&mut self, half: Half) {
-        if let Some(waker) = self.take(half) {
+        if self.rest(half) {
             self.called |= half == Half::Stream;
-            waker.wake();
+            if let Some(waker) = self.wakers[half as usize].take() {
+                waker.wake();
+            }
         }
     }
 
-    fn take(&mut self, half: Half) -> Option<Waker> {
+    /// A half does not wait any more; tells whether it did.
+    #[inline]
+    fn rest(&mut self, half: Half) -> bool {
         let in_shared = mem::take(&mut self.in_shared[half as usize]);
         if let (true, Some((shared, _))) = (in_shared, &self.shared) {
             shared.replace(half, None);
         }
-        self.waiting[half as usize].take()
+        mem::take(&mut self.waiting[half as usize])
     }
 }
 

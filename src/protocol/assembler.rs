@@ -123,30 +123,32 @@ impl Assembler {
         }
     }
 
-    /// The message came in one frame and one read: `payload` is all of it.
-    pub(super) fn take_whole(&mut self, payload: Bytes) -> Result<Message, Violation> {
-        self.fragments = 0;
-        match mem::replace(&mut self.kind, Kind::Nothing) {
-            Kind::Text => match simdutf8::basic::from_utf8(&payload) {
-                Ok(_) => Ok(Message::Text(Text::from_checked(payload))),
-                Err(_) => Err(not_utf8()),
-            },
-            Kind::Binary | Kind::Nothing => Ok(Message::Binary(payload)),
-        }
-    }
-
     /// Grows by doubling, so that a peer pays for memory by sending, and many small fragments are not
     /// moved at each; but not beyond what the message is known to need.
     fn make_room(&mut self, piece: usize, left: Option<usize>) {
         let (len, capacity) = (self.payload.len(), self.payload.capacity());
         if capacity - len < piece {
             let most = left.map_or(usize::MAX, |left| len + left);
-            let wanted = most.min((2 * capacity).max(len + piece));
+            let wanted = most.min((2 * capacity).max(2 * piece));
             self.payload.reserve_exact(wanted - len);
         }
     }
 }
 
+/// A message that came in one frame and one read: `payload` is all of it.
+#[inline]
+pub(super) fn whole(opcode: OpCode, payload: Bytes) -> Result<Message, Violation> {
+    if opcode != OpCode::Text {
+        return Ok(Message::Binary(payload));
+    }
+    if utf8::is_valid(&payload) {
+        Ok(Message::Text(Text::from_checked(payload)))
+    } else {
+        Err(not_utf8())
+    }
+}
+
+#[cold]
 fn not_utf8() -> Violation {
     Violation::utf8("a text message is not UTF-8 (RFC 6455, section 8.1)")
 }

@@ -1,10 +1,11 @@
 //! [`Decoder`]: bytes in, messages and control frames out.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 use super::{
     Inflater, Violation,
-    assembler::Assembler,
+    assembler::{self, Assembler},
+    chunk::Chunk,
     frame::{Header, OpCode, Rules},
     mask,
 };
@@ -29,8 +30,7 @@ pub(crate) enum Decoded {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     role: Role,
-    /// What has arrived and is not decoded. Messages are split off it without copying.
-    chunk: BytesMut,
+    chunk: Chunk,
     /// The data frame whose payload is arriving.
     frame: Option<Arriving>,
     message: Assembler,
@@ -49,7 +49,7 @@ impl Decoder {
     pub(crate) fn new(role: Role) -> Self {
         Self {
             role,
-            chunk: BytesMut::new(),
+            chunk: Chunk::default(),
             frame: None,
             message: Assembler::new(),
             inflater: None,
@@ -62,53 +62,96 @@ impl Decoder {
     }
 
     /// Takes in what has arrived.
-    pub(crate) fn feed(&mut self, mut data: &[u8]) {
-        if self.chunk.is_empty() {
-            // What is compressed may be invalid, which only `decode` can tell.
-            if let Some(frame) = self.frame.as_mut().filter(|_| !self.message.is_compressed()) {
-                data = &data[frame.take_in(data, &mut self.message)..];
-            }
-            self.chunk = BytesMut::from(data);
-        } else {
-            // The start of a frame is left over: a new chunk, since growing the old one would keep
-            // it, and all messages split off it, alive.
-            let mut chunk = BytesMut::with_capacity(self.chunk.len() + data.len());
-            chunk.extend_from_slice(&self.chunk);
-            chunk.extend_from_slice(data);
-            self.chunk = chunk;
+    pub(crate) fn feed(&mut self, mut data: &[u8], config: &Config) {
+        if !self.chunk.is_empty() {
+            self.chunk = Chunk::new(self.chunk.rest(), data);
+            return;
+        }
+        data = &data[self.take_in(data)..];
+        if let Some(size) = self.begin_large(data, config) {
+            data = &data[size..];
+            data = &data[self.take_in(data)..];
+        }
+        if !data.is_empty() {
+            self.chunk = Chunk::new(&[], data);
         }
     }
 
-    /// Decodes the next frame; `None` if more has to arrive first.
-    pub(crate) fn decode(&mut self, config: &Config) -> Result<Option<Decoded>, Violation> {
-        if self.frame.is_none() {
-            let Some(header) = Header::parse(&self.chunk, &self.rules(config))? else {
-                return Ok(None);
-            };
-            if header.opcode.is_control() {
-                if self.chunk.len() < header.size + header.len {
-                    return Ok(None);
-                }
-                self.chunk.advance(header.size);
-                let payload = self.split_payload(&header);
-                return decode_control(header.opcode, payload).map(Some);
-            }
-            self.message.begin_frame(&header, config.max_fragments)?;
-            self.chunk.advance(header.size);
-            let whole_message =
-                header.fin && header.opcode != OpCode::Continuation && !header.compressed;
-            if whole_message && header.len <= self.chunk.len() {
-                let payload = self.split_payload(&header);
-                return self.message.take_whole(payload).map(|m| Some(Decoded::Message(m)));
-            }
-            self.frame = Some(Arriving { fin: header.fin, key: header.key, left: header.len });
+    /// Takes in what belongs to the frame that is arriving; returns how much that was. What is
+    /// compressed is left: it may be invalid, which only `decode` can tell.
+    fn take_in(&mut self, data: &[u8]) -> usize {
+        match &mut self.frame {
+            Some(frame) if !self.message.is_compressed() => frame.take_in(data, &mut self.message),
+            _ => 0,
         }
+    }
+
+    /// Begins a frame that is larger than what has arrived, so that its payload need not go by way of a
+    /// chunk; returns its header's size. What breaks a rule is left: only `decode` can tell.
+    fn begin_large(&mut self, data: &[u8], config: &Config) -> Option<usize> {
+        if self.frame.is_some() {
+            return None;
+        }
+        let header = Header::parse(data, &self.rules(config)).ok().flatten()?;
+        let large = header.size + header.len > data.len() && !header.opcode.is_control();
+        if !large || self.begin(&header, config).is_err() {
+            return None;
+        }
+        Some(header.size)
+    }
+
+    /// A data frame begins.
+    fn begin(&mut self, header: &Header, config: &Config) -> Result<(), Violation> {
+        self.message.begin_frame(header, config.max_fragments)?;
+        self.frame = Some(Arriving { fin: header.fin, key: header.key, left: header.len });
+        Ok(())
+    }
+
+    /// Decodes the next frame; `None` if more has to arrive first.
+    #[inline]
+    pub(crate) fn decode(&mut self, config: &Config) -> Result<Option<Decoded>, Violation> {
+        if self.frame.is_some() {
+            return self.decode_arriving(config.max_message_size);
+        }
+        let arrived = self.chunk.rest();
+        let Some(header) = Header::parse(arrived, &self.rules(config))? else {
+            return Ok(None);
+        };
+        let whole = header.len <= arrived.len() - header.size;
+        if whole && header.is_message() {
+            let payload = self.chunk.take(&header);
+            return assembler::whole(header.opcode, payload).map(|m| Some(Decoded::Message(m)));
+        }
+        self.decode_other(&header, whole, config)
+    }
+
+    /// Decodes a control frame, a fragment, or what is compressed or has not arrived in whole.
+    fn decode_other(
+        &mut self,
+        header: &Header,
+        whole: bool,
+        config: &Config,
+    ) -> Result<Option<Decoded>, Violation> {
+        if header.opcode.is_control() {
+            return match whole {
+                true => decode_control(header.opcode, self.chunk.take(header)).map(Some),
+                false => Ok(None),
+            };
+        }
+        self.begin(header, config)?;
+        self.chunk.advance(header.size);
         self.decode_arriving(config.max_message_size)
     }
 
     /// How many bytes have been inflated since the last call.
     pub(crate) fn take_inflated(&mut self) -> usize {
         self.inflater.as_mut().map_or(0, |inflater| inflater.take_made())
+    }
+
+    /// Tells whether all that has arrived is decoded.
+    #[inline]
+    pub(crate) fn is_starved(&self) -> bool {
+        self.chunk.is_empty() && self.frame.is_none()
     }
 
     /// Tells whether what arrives next continues a data frame.
@@ -132,6 +175,7 @@ impl Decoder {
         *self = Self::new(self.role);
     }
 
+    #[inline]
     fn rules(&self, config: &Config) -> Rules {
         Rules {
             role: self.role,
@@ -144,36 +188,18 @@ impl Decoder {
         }
     }
 
-    /// Splits the payload, which has arrived in whole, off the chunk, and unmasks it.
-    fn split_payload(&mut self, header: &Header) -> Bytes {
-        let mut payload = if header.len == self.chunk.len() {
-            // The last one takes the chunk itself, which saves making it shared.
-            std::mem::take(&mut self.chunk)
-        } else {
-            self.chunk.split_to(header.len)
-        };
-        if let Some(key) = header.key {
-            mask::apply(&mut payload, key);
-        }
-        payload.freeze()
-    }
-
     fn decode_arriving(&mut self, limit: usize) -> Result<Option<Decoded>, Violation> {
         let Some(frame) = &mut self.frame else { return Ok(None) };
         let mut inflater = self.inflater.as_deref_mut().filter(|_| self.message.is_compressed());
         let taken = match &mut inflater {
             Some(inflater) => {
-                let piece = frame.unmask(&mut self.chunk);
+                let piece = frame.unmask(self.chunk.rest_mut());
                 self.message.inflate(piece, inflater, limit)?;
                 piece.len()
             }
-            None => frame.take_in(&self.chunk, &mut self.message),
+            None => frame.take_in(self.chunk.rest(), &mut self.message),
         };
         self.chunk.advance(taken);
-        if self.chunk.is_empty() {
-            // An idle connection holds no read buffer.
-            self.chunk = BytesMut::new();
-        }
         self.message.check()?;
         let Arriving { fin, left: 0, .. } = *frame else { return Ok(None) };
         self.frame = None;

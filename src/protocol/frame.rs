@@ -21,6 +21,7 @@ pub(crate) enum OpCode {
 }
 
 impl OpCode {
+    #[inline]
     fn parse(first_byte: u8) -> Result<Self, Violation> {
         Ok(match first_byte & OPCODE {
             0x0 => Self::Continuation,
@@ -36,6 +37,7 @@ impl OpCode {
         })
     }
 
+    #[inline]
     pub(super) fn is_control(self) -> bool {
         self as u8 & CONTROL != 0
     }
@@ -73,8 +75,15 @@ pub(super) struct Rules {
 }
 
 impl Header {
+    /// Whether the frame is all of a message, to be taken as it is.
+    #[inline]
+    pub(super) fn is_message(&self) -> bool {
+        self.fin && !self.compressed && matches!(self.opcode, OpCode::Text | OpCode::Binary)
+    }
+
     /// Parses the header at the start of `bytes`; `None` if it is not complete. Fails at the first
     /// byte that breaks a rule.
+    #[inline]
     pub(super) fn parse(bytes: &[u8], rules: &Rules) -> Result<Option<Self>, Violation> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let (fin, opcode) = (first & FIN != 0, OpCode::parse(first)?);
@@ -98,34 +107,30 @@ impl Header {
 }
 
 impl Rules {
+    #[inline]
     fn check_first(&self, first: u8, fin: bool, opcode: OpCode) -> Result<(), Violation> {
-        let rule = if first & RESERVED != 0 && !self.marks_compressed(first) {
-            "a reserved bit is set without an extension (RFC 6455, section 5.2)"
-        } else if first & RSV1 != 0 && !matches!(opcode, OpCode::Text | OpCode::Binary) {
-            "RSV1 is set on a frame that starts no message (RFC 7692, section 6.1)"
-        } else if opcode.is_control() {
-            if fin {
-                return Ok(());
+        let rule = match opcode {
+            _ if first & RESERVED != 0 && !(self.deflate && first & RESERVED == RSV1) => {
+                "a reserved bit is set without an extension (RFC 6455, section 5.2)"
             }
-            "a control frame is fragmented (RFC 6455, section 5.5)"
-        } else {
-            match (opcode, self.in_message) {
-                (OpCode::Continuation, false) => {
-                    "a continuation frame continues no message (RFC 6455, section 5.4)"
-                }
-                (OpCode::Text | OpCode::Binary, true) => {
-                    "a message starts within a fragmented one (RFC 6455, section 5.4)"
-                }
-                _ => return Ok(()),
+            OpCode::Text | OpCode::Binary if !self.in_message => return Ok(()),
+            OpCode::Text | OpCode::Binary => {
+                "a message starts within a fragmented one (RFC 6455, section 5.4)"
             }
+            _ if first & RSV1 != 0 => {
+                "RSV1 is set on a frame that starts no message (RFC 7692, section 6.1)"
+            }
+            OpCode::Continuation if self.in_message => return Ok(()),
+            OpCode::Continuation => {
+                "a continuation frame continues no message (RFC 6455, section 5.4)"
+            }
+            _ if fin => return Ok(()),
+            _ => "a control frame is fragmented (RFC 6455, section 5.5)",
         };
         Err(Violation::protocol(rule))
     }
 
-    fn marks_compressed(&self, first: u8) -> bool {
-        self.deflate && first & RESERVED == RSV1
-    }
-
+    #[inline]
     fn check_second(&self, second: u8, opcode: OpCode) -> Result<(), Violation> {
         let rule = match (self.role, second & MASK != 0) {
             (Role::Server, false) => "a client's frame is not masked (RFC 6455, section 5.1)",
@@ -139,6 +144,7 @@ impl Rules {
     }
 
     /// What a compressed message comes to shows as it is inflated.
+    #[inline]
     fn check_len(&self, len: u64, opcode: OpCode, compressed: bool) -> Result<usize, Violation> {
         if opcode.is_control() {
             // At most 125, as `check_second` has seen.
@@ -159,6 +165,7 @@ impl Rules {
 }
 
 /// The payload's length, and where in the frame it ends; `rest` starts at the frame's third byte.
+#[inline]
 fn parse_len(len: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
     const NOT_MINIMAL: &str = "a length is not in its shortest form (RFC 6455, section 5.2)";
     match len {

@@ -9,6 +9,7 @@ pub(super) fn random_key() -> [u8; 4] {
 }
 
 /// Masks or unmasks `data`, which starts at the key's first byte.
+#[inline]
 pub(super) fn apply(data: &mut [u8], key: [u8; 4]) {
     let wide = u128::from_ne_bytes([key; 4].as_flattened().try_into().expect("4 times 4 bytes"));
     let mut words = data.chunks_exact_mut(size_of::<u128>());

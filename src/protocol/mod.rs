@@ -3,6 +3,7 @@
 //! No async, no I/O, no clock.
 
 mod assembler;
+mod chunk;
 mod closing;
 mod decoder;
 mod deflate;

@@ -2,6 +2,13 @@
 
 use std::str;
 
+/// Checks text that is there in whole.
+#[inline]
+pub(super) fn is_valid(text: &[u8]) -> bool {
+    // What is short is mostly ASCII, and that is the quickest way to see it.
+    text.len() < SHORT && text.is_ascii() || simdutf8::basic::from_utf8(text).is_ok()
+}
+
 /// Checks text that comes in pieces, which may end within a character.
 #[derive(Debug, Default)]
 pub(super) struct Validator {
@@ -47,3 +54,6 @@ impl Validator {
         }
     }
 }
+
+/// Below this simdutf8 checks byte by byte.
+const SHORT: usize = 64;
