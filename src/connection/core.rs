@@ -128,6 +128,7 @@ impl Core {
     }
 
     /// The high-water mark of what waits to be sent: something has to fit.
+    #[inline]
     pub(super) fn outbox_size(&self) -> usize {
         self.config.outbox_size.max(1)
     }

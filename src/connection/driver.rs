@@ -144,12 +144,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             _ => (driver.core.outgoing.is_flushed() && driver.wire.is_flushed()).then_some(Ok(())),
         };
+        self.core.heed_abort();
         if done(self).is_none() {
             // Reading is for when writing would block: two peers that both push must not lock each
             // other up.
             self.try_write(cx);
         }
-        self.poll_until(Half::Sink, cx, done)
+        match done(self) {
+            Some(result) if self.core.closing().is_open() => {
+                self.core.wakers.ready(Half::Sink);
+                Poll::Ready(result)
+            }
+            _ => self.poll_until(Half::Sink, cx, done),
+        }
     }
 
     /// Begins the closing handshake if that has not been done, and waits for the end.

@@ -57,6 +57,7 @@ impl Turn {
     }
 
     /// Tells whether so much is queued that it is written without waiting for reading to block.
+    #[inline]
     pub(super) fn is_full(&self, queued: usize) -> bool {
         queued >= WRITE_MARK.max(self.retry_at)
     }
