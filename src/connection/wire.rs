@@ -83,16 +83,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         cx: &mut Context<'_>,
         outgoing: &mut Outgoing,
     ) -> Poll<io::Result<usize>> {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let filled = outgoing.slices(&mut slices);
-        let slices = &slices[..filled];
-        let written = match slices {
-            [one] => Pin::new(&mut self.io).poll_write(cx, one),
-            many => Pin::new(&mut self.io).poll_write_vectored(cx, many),
+        let (written, offered) = match outgoing.slice() {
+            Some(one) => (Pin::new(&mut self.io).poll_write(cx, one), one.len()),
+            None => self.poll_write_pieces(cx, outgoing),
         };
         let written = match ready!(written) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            Ok(len) if len > slices.iter().map(|slice| slice.len()).sum() => Err(overreported()),
+            Ok(len) if len > offered => Err(overreported()),
             written => written,
         };
         match &written {
@@ -104,6 +101,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Err(_) => self.output_failed(),
         }
         Poll::Ready(written)
+    }
+
+    /// Also returns how many bytes the transport was given.
+    fn poll_write_pieces(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &Outgoing,
+    ) -> (Poll<io::Result<usize>>, usize) {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = outgoing.slices(&mut slices);
+        let slices = &slices[..filled];
+        let offered = slices.iter().map(|slice| slice.len()).sum();
+        (Pin::new(&mut self.io).poll_write_vectored(cx, slices), offered)
     }
 
     /// Has the transport write what it may have buffered.

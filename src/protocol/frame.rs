@@ -1,5 +1,7 @@
 //! The frame header (RFC 6455, section 5.2): parsed byte by byte as it arrives, and written.
 
+use std::ops::Deref;
+
 use super::Violation;
 use crate::config::Role;
 
@@ -193,29 +195,60 @@ fn parse_len(len: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
     }
 }
 
-/// Appends the header of a frame to send; `bits` are [`FIN`] and [`RSV1`], where they are set.
-pub(super) fn write_header(
-    out: &mut Vec<u8>,
-    bits: u8,
-    opcode: OpCode,
-    key: Option<[u8; 4]>,
+/// The header of a frame to send, encoded.
+#[derive(Debug)]
+pub(super) struct HeaderBytes {
+    bytes: [u8; MAX_HEADER],
     len: usize,
-) {
-    let mask = if key.is_some() { MASK } else { 0 };
-    out.push(opcode as u8 | bits);
-    match u16::try_from(len) {
-        Ok(len @ 0..=125) => out.push(mask | len.to_be_bytes()[1]),
-        Ok(len) => {
-            out.push(mask | LENGTH_16);
-            out.extend_from_slice(&len.to_be_bytes());
+}
+
+impl HeaderBytes {
+    /// `bits` are [`FIN`] and [`RSV1`], where they are set.
+    #[inline]
+    pub(super) fn new(bits: u8, opcode: OpCode, key: Option<[u8; 4]>, len: usize) -> Self {
+        let mask = if key.is_some() { MASK } else { 0 };
+        let mut header = Self { bytes: [0; MAX_HEADER], len: 2 };
+        header.bytes[0] = opcode as u8 | bits;
+        header.bytes[1] = mask
+            | match u16::try_from(len) {
+                Ok(len @ 0..=125) => len.to_be_bytes()[1],
+                Ok(len) => {
+                    header.push(len.to_be_bytes());
+                    LENGTH_16
+                }
+                Err(_) => {
+                    header.push((len as u64).to_be_bytes());
+                    LENGTH_64
+                }
+            };
+        if let Some(key) = key {
+            header.push(key);
         }
-        Err(_) => {
-            out.push(mask | LENGTH_64);
-            out.extend_from_slice(&(len as u64).to_be_bytes());
-        }
+        header
     }
-    if let Some(key) = key {
-        out.extend_from_slice(&key);
+
+    /// Appends all of the array, whose length is known here, and then cuts it: a copy of a length
+    /// that is not known is a call.
+    #[inline]
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len;
+        out.extend_from_slice(&self.bytes);
+        out.truncate(end);
+    }
+
+    #[inline]
+    fn push<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.bytes[self.len..self.len + N].copy_from_slice(&bytes);
+        self.len += N;
+    }
+}
+
+impl Deref for HeaderBytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
 

@@ -1,12 +1,12 @@
 //! [`Outgoing`]: messages and control frames in, bytes to write out.
 
-use std::{cell::Cell, collections::VecDeque, io::IoSlice, mem};
+use std::{cell::Cell, collections::VecDeque, io::IoSlice, mem, ops::Range};
 
 use bytes::{Bytes, BytesMut};
 
 use super::{
     Deflater,
-    frame::{self, FIN, MAX_HEADER, OpCode, RSV1},
+    frame::{FIN, HeaderBytes, MAX_HEADER, OpCode, RSV1},
     mask,
 };
 use crate::{close::CloseFrame, config::Role, message::Message};
@@ -18,35 +18,30 @@ use crate::{close::CloseFrame, config::Role, message::Message};
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     role: Role,
+    /// What is before the tail.
     segments: VecDeque<Segment>,
-    /// How much of the first segment has been written.
+    /// Frames with their payloads, to which more are appended.
+    tail: Vec<u8>,
+    /// How much of the first segment, or else of the tail, has been written.
     start: usize,
     /// How many bytes wait, and have ever been written.
     len: usize,
     written: u64,
-    /// How many of them are behind all that a flush waits for.
-    trailing: usize,
-    /// What they are, in order.
-    runs: VecDeque<Run>,
-    /// How many of them are replies.
+    /// The position up to which a flush waits.
+    flush_end: u64,
+    /// Where the replies are that wait, in order, and how many bytes that is.
+    replies: VecDeque<Range<u64>>,
     replies_len: usize,
     /// Where compression was agreed on.
     deflater: Option<Box<Deflater>>,
 }
 
-/// Bytes of one kind.
-#[derive(Debug)]
-struct Run {
-    is_reply: bool,
-    len: usize,
-}
-
 #[derive(Debug)]
 enum Segment {
-    /// Frames with their payloads.
+    /// A tail that was full, or had a large payload put behind it.
     Inline(Vec<u8>),
-    /// A large payload.
-    Payload(Bytes),
+    /// A frame with a large payload.
+    Large(HeaderBytes, Bytes),
 }
 
 /// Why something is sent.
@@ -77,11 +72,12 @@ impl Outgoing {
         Self {
             role,
             segments: VecDeque::new(),
+            tail: Vec::new(),
             start: 0,
             len: 0,
             written: 0,
-            trailing: 0,
-            runs: VecDeque::new(),
+            flush_end: 0,
+            replies: VecDeque::new(),
             replies_len: 0,
             deflater: None,
         }
@@ -118,11 +114,26 @@ impl Outgoing {
 
     /// Tells whether all that a flush waits for has been written: what the sink and hooks sent.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.len <= self.trailing
+        self.written >= self.flush_end
     }
 
     /// Queues a message, in frames of at most `fragment_size` bytes.
+    #[inline]
     pub(crate) fn message(
+        &mut self,
+        message: Message,
+        fragment_size: Option<usize>,
+        origin: Origin,
+    ) {
+        if self.deflater.is_some() || fragment_size.is_some_and(|size| size < message.len()) {
+            return self.compressed_or_cut(message, fragment_size, origin);
+        }
+        let opcode = if message.is_text() { OpCode::Text } else { OpCode::Binary };
+        self.frame(FIN, opcode, message.into_bytes(), origin);
+    }
+
+    /// Queues a message that may have to be changed on the way.
+    fn compressed_or_cut(
         &mut self,
         message: Message,
         fragment_size: Option<usize>,
@@ -159,12 +170,24 @@ impl Outgoing {
         self.frame(FIN, OpCode::Close, payload.freeze(), Origin::Protocol);
     }
 
+    /// The bytes that wait, if they are in one piece.
+    #[inline]
+    pub(crate) fn slice(&self) -> Option<&[u8]> {
+        self.segments.is_empty().then(|| &self.tail[self.start..])
+    }
+
     /// The bytes that wait, as many as fit `slices`; returns how many slices were filled.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut start = self.start;
+        let pieces = self.segments.iter().flat_map(Segment::pieces).chain([&*self.tail]);
+        let unwritten = pieces.filter_map(|piece| {
+            let skipped = start.min(piece.len());
+            start -= skipped;
+            Some(&piece[skipped..]).filter(|rest| !rest.is_empty())
+        });
         let mut filled = 0;
-        for (slice, segment) in slices.iter_mut().zip(&self.segments) {
-            *slice = IoSlice::new(&segment.as_ref()[mem::take(&mut start)..]);
+        for (slice, piece) in slices.iter_mut().zip(unwritten) {
+            *slice = IoSlice::new(piece);
             filled += 1;
         }
         filled
@@ -174,10 +197,9 @@ impl Outgoing {
     pub(crate) fn advance(&mut self, len: usize) {
         self.len -= len;
         self.written += len as u64;
-        self.trailing = self.trailing.min(self.len);
         self.start += len;
         while let Some(first) = self.segments.front() {
-            let first = first.as_ref().len();
+            let first = first.len();
             if self.start < first {
                 break;
             }
@@ -186,7 +208,13 @@ impl Outgoing {
                 recycle(buffer);
             }
         }
-        self.advance_runs(len);
+        if self.len == 0 {
+            self.start = 0;
+            recycle(mem::take(&mut self.tail));
+        }
+        if self.replies_len > 0 {
+            self.advance_replies();
+        }
     }
 
     /// Forgets what waits: the transport is gone.
@@ -199,87 +227,117 @@ impl Outgoing {
             Role::Client => Some(mask::random_key()),
             Role::Server => None,
         };
-        let len = payload.len();
-        let inline = len <= MAX_INLINE;
-        let buffer = self.inline_buffer(MAX_HEADER + if inline { len } else { 0 });
-        let before = buffer.len();
-        frame::write_header(buffer, bits, opcode, key, len);
-        let header_len = buffer.len() - before;
-        if inline {
-            let start = buffer.len();
-            buffer.extend_from_slice(&payload);
+        let header = HeaderBytes::new(bits, opcode, key, payload.len());
+        let len = header.len() + payload.len();
+        if payload.len() <= MAX_INLINE {
+            self.make_room(MAX_HEADER + payload.len());
+            header.append_to(&mut self.tail);
+            let start = self.tail.len();
+            self.tail.extend_from_slice(&payload);
             if let Some(key) = key {
-                mask::apply(&mut buffer[start..], key);
+                mask::apply(&mut self.tail[start..], key);
             }
         } else {
-            let payload = match key {
-                Some(key) => masked(payload, key),
-                None => payload,
-            };
-            self.segments.push_back(Segment::Payload(payload));
+            self.large_frame(header, payload, key);
         }
-        self.record(header_len + len, origin);
+        self.record(len, origin);
     }
 
-    /// A buffer at the end of the queue with room for `len` bytes more.
-    fn inline_buffer(&mut self, len: usize) -> &mut Vec<u8> {
+    fn large_frame(&mut self, header: HeaderBytes, payload: Bytes, key: Option<[u8; 4]>) {
+        let payload = match key {
+            None => payload,
+            Some(key) => match payload.try_into_mut() {
+                // Nobody else holds it.
+                Ok(mut payload) => {
+                    mask::apply(&mut payload, key);
+                    payload.freeze()
+                }
+                Err(shared) if shared.len() <= MAX_COPIED => {
+                    self.make_room(MAX_HEADER + shared.len());
+                    header.append_to(&mut self.tail);
+                    return mask::extend(&mut self.tail, &shared, key);
+                }
+                Err(shared) => {
+                    let mut copy = Vec::new();
+                    mask::extend(&mut copy, &shared, key);
+                    copy.into()
+                }
+            },
+        };
+        self.end_tail();
+        self.segments.push_back(Segment::Large(header, payload));
+    }
+
+    #[inline]
+    fn make_room(&mut self, len: usize) {
         // A full one is left alone: what is written can only be freed a segment at a time.
-        let usable = matches!(self.segments.back(), Some(Segment::Inline(b)) if b.len() < FULL);
-        if !usable {
-            self.segments.push_back(Segment::Inline(spare()));
-        }
-        match self.segments.back_mut() {
-            Some(Segment::Inline(buffer)) => {
-                buffer.reserve(len);
-                buffer
-            }
-            _ => unreachable!("pushed above"),
+        if self.tail.len() >= FULL || self.tail.capacity() - self.tail.len() < len {
+            self.change_tail(len);
         }
     }
 
+    #[cold]
+    fn change_tail(&mut self, len: usize) {
+        if self.tail.len() >= FULL {
+            self.end_tail();
+        }
+        if self.tail.capacity() == 0 {
+            self.tail = spare();
+        }
+        self.tail.reserve(len);
+    }
+
+    fn end_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.segments.push_back(Segment::Inline(mem::take(&mut self.tail)));
+        }
+    }
+
+    #[inline]
     fn record(&mut self, len: usize, origin: Origin) {
+        let start = self.end();
         self.len += len;
-        self.trailing = if origin.is_flushed() { 0 } else { self.trailing + len };
-        let is_reply = origin.is_reply();
-        if is_reply {
-            self.replies_len += len;
+        if origin.is_flushed() {
+            self.flush_end = self.end();
         }
-        match self.runs.back_mut() {
-            Some(run) if run.is_reply == is_reply => run.len += len,
-            _ => self.runs.push_back(Run { is_reply, len }),
+        if origin.is_reply() {
+            self.record_reply(start, len);
         }
     }
 
-    fn advance_runs(&mut self, mut written: usize) {
-        while let Some(run) = self.runs.front_mut() {
-            let from_run = run.len.min(written);
-            run.len -= from_run;
-            written -= from_run;
-            if run.is_reply {
-                self.replies_len -= from_run;
-            }
-            if run.len > 0 {
+    fn record_reply(&mut self, start: u64, len: usize) {
+        self.replies_len += len;
+        let end = self.end();
+        match self.replies.back_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => self.replies.push_back(start..end),
+        }
+    }
+
+    fn advance_replies(&mut self) {
+        while let Some(first) = self.replies.front_mut() {
+            let written = self.written.clamp(first.start, first.end) - first.start;
+            first.start += written;
+            self.replies_len -= usize::try_from(written).expect("no more than waits");
+            if !first.is_empty() {
                 break;
             }
-            self.runs.pop_front();
+            self.replies.pop_front();
         }
     }
 }
 
-impl AsRef<[u8]> for Segment {
-    fn as_ref(&self) -> &[u8] {
+impl Segment {
+    fn pieces(&self) -> [&[u8]; 2] {
         match self {
-            Self::Inline(buffer) => buffer,
-            Self::Payload(payload) => payload,
+            Self::Inline(buffer) => [buffer, &[]],
+            Self::Large(header, payload) => [header, payload],
         }
     }
-}
 
-/// Masks in place if nobody else holds the payload, else a copy.
-fn masked(payload: Bytes, key: [u8; 4]) -> Bytes {
-    let mut payload = payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
-    mask::apply(&mut payload, key);
-    payload.freeze()
+    fn len(&self) -> usize {
+        self.pieces().iter().map(|piece| piece.len()).sum()
+    }
 }
 
 thread_local! {
@@ -293,7 +351,7 @@ fn spare() -> Vec<u8> {
 }
 
 fn recycle(mut buffer: Vec<u8>) {
-    if buffer.capacity() <= MAX_SPARE {
+    if (1..=MAX_SPARE).contains(&buffer.capacity()) {
         buffer.clear();
         let _ = SPARE.try_with(|spare| spare.set(buffer));
     }
@@ -301,5 +359,8 @@ fn recycle(mut buffer: Vec<u8>) {
 
 /// Up to here copying a payload costs less than another slice to write from.
 const MAX_INLINE: usize = 4 << 10;
+/// Up to here a payload that has to be copied is copied behind the others.
+const MAX_COPIED: usize = 32 << 10;
 const FULL: usize = 64 << 10;
-const MAX_SPARE: usize = 128 << 10;
+/// What is not full has doubled at most once when it becomes so.
+const MAX_SPARE: usize = 2 * (FULL + MAX_HEADER + MAX_COPIED);
