@@ -86,13 +86,19 @@ fn a_client_masks_every_frame_with_a_fresh_key() {
 
 #[test]
 fn masking_leaves_other_owners_of_the_payload_alone() {
-    let shared = Bytes::from(vec![7; 200_000]);
+    let expected: Vec<u8> = (0..251).cycle().take(200_000).collect();
+    let shared = Bytes::from(expected.clone());
     let mut rig = Rig::new(Role::Client);
-    rig.feed(shared.clone());
-    rig.feed(shared.slice(..100));
+    let ends = [1, 100, 4096, 4097, 5_001, 20_030, 32_768, 32_769, 100_015, 200_000];
+    let ranges: Vec<_> =
+        ends.into_iter().zip((0..4).cycle()).map(|(end, start)| start..end).collect();
+    for range in &ranges {
+        rig.feed(shared.slice(range.clone()));
+    }
     rig.settle();
-    assert_eq!(rig.sent(), [Frame::binary(&shared), Frame::binary(&shared[..100])]);
-    assert!(shared.iter().all(|byte| *byte == 7));
+    let expected_frames = ranges.into_iter().map(|range| Frame::binary(&expected[range]));
+    assert_eq!(rig.sent(), expected_frames.collect::<Vec<_>>());
+    assert_eq!(shared, expected);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::config::Role;
 /// The most payload that a control frame can have (RFC 6455, section 5.5).
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
 
-/// The longest header: two bytes, an eight-byte length, a masking key.
-pub(super) const MAX_HEADER: usize = 14;
+/// Room for the longest header, of two bytes, an eight-byte length and a masking key, in one word.
+pub(super) const HEADER_ROOM: usize = size_of::<u128>();
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -198,33 +198,30 @@ fn parse_len(len: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
 /// The header of a frame to send, encoded.
 #[derive(Debug)]
 pub(super) struct HeaderBytes {
-    bytes: [u8; MAX_HEADER],
+    bytes: [u8; HEADER_ROOM],
     len: usize,
 }
 
 impl HeaderBytes {
     /// `bits` are [`FIN`] and [`RSV1`], where they are set.
+    ///
+    /// Put together in one word: bytes that are written one by one, and then read together, have the
+    /// processor wait.
     #[inline]
     pub(super) fn new(bits: u8, opcode: OpCode, key: Option<[u8; 4]>, len: usize) -> Self {
+        let (length, rest, mut size): (u8, u64, usize) = match u16::try_from(len) {
+            Ok(len @ 0..=125) => (len.to_be_bytes()[1], 0, 2),
+            Ok(len) => (LENGTH_16, len.swap_bytes().into(), 4),
+            Err(_) => (LENGTH_64, (len as u64).swap_bytes(), 10),
+        };
         let mask = if key.is_some() { MASK } else { 0 };
-        let mut header = Self { bytes: [0; MAX_HEADER], len: 2 };
-        header.bytes[0] = opcode as u8 | bits;
-        header.bytes[1] = mask
-            | match u16::try_from(len) {
-                Ok(len @ 0..=125) => len.to_be_bytes()[1],
-                Ok(len) => {
-                    header.push(len.to_be_bytes());
-                    LENGTH_16
-                }
-                Err(_) => {
-                    header.push((len as u64).to_be_bytes());
-                    LENGTH_64
-                }
-            };
+        let start = u16::from_le_bytes([opcode as u8 | bits, mask | length]);
+        let mut word = u128::from(start) | u128::from(rest) << 16;
         if let Some(key) = key {
-            header.push(key);
+            word |= u128::from(u32::from_le_bytes(key)) << (8 * size);
+            size += key.len();
         }
-        header
+        Self { bytes: word.to_le_bytes(), len: size }
     }
 
     /// Appends all of the array, whose length is known here, and then cuts it: a copy of a length
@@ -234,12 +231,6 @@ impl HeaderBytes {
         let end = out.len() + self.len;
         out.extend_from_slice(&self.bytes);
         out.truncate(end);
-    }
-
-    #[inline]
-    fn push<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.bytes[self.len..self.len + N].copy_from_slice(&bytes);
-        self.len += N;
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Deflater,
-    frame::{FIN, HeaderBytes, MAX_HEADER, OpCode, RSV1},
+    frame::{FIN, HEADER_ROOM, HeaderBytes, OpCode, RSV1},
     mask,
 };
 use crate::{close::CloseFrame, config::Role, message::Message};
@@ -230,7 +230,7 @@ impl Outgoing {
         let header = HeaderBytes::new(bits, opcode, key, payload.len());
         let len = header.len() + payload.len();
         if payload.len() <= MAX_INLINE {
-            self.make_room(MAX_HEADER + payload.len());
+            self.make_room(HEADER_ROOM + payload.len());
             header.append_to(&mut self.tail);
             let start = self.tail.len();
             self.tail.extend_from_slice(&payload);
@@ -253,7 +253,7 @@ impl Outgoing {
                     payload.freeze()
                 }
                 Err(shared) if shared.len() <= MAX_COPIED => {
-                    self.make_room(MAX_HEADER + shared.len());
+                    self.make_room(HEADER_ROOM + shared.len());
                     header.append_to(&mut self.tail);
                     return mask::extend(&mut self.tail, &shared, key);
                 }
@@ -363,4 +363,4 @@ const MAX_INLINE: usize = 4 << 10;
 const MAX_COPIED: usize = 32 << 10;
 const FULL: usize = 64 << 10;
 /// What is not full has doubled at most once when it becomes so.
-const MAX_SPARE: usize = 2 * (FULL + MAX_HEADER + MAX_COPIED);
+const MAX_SPARE: usize = 2 * (FULL + HEADER_ROOM + MAX_COPIED);
