@@ -159,6 +159,28 @@ fn messages_survive_writes_of_any_size() {
 }
 
 #[test]
+fn answers_and_messages_in_turn_survive_writes_of_any_size() {
+    for role in BOTH {
+        let mut rig =
+            Rig::new(role).weave(|conn| conn.on_each(|peer, message| peer.send(message.clone())));
+        rig.wire.block_writes();
+        let ours = Frame::text("ours");
+        let theirs = Frame::text("theirs");
+        for _ in 0..20 {
+            rig.feed("ours");
+            rig.receive([theirs.clone()]);
+            assert!(rig.next().is_ready());
+        }
+        rig.wire.unblock_writes();
+        rig.wire.limit_writes(7);
+        rig.settle();
+        let sent = rig.sent();
+        assert_eq!(sent.len(), 40);
+        assert!(sent.chunks_exact(2).all(|pair| *pair == [ours.clone(), theirs.clone()]));
+    }
+}
+
+#[test]
 fn messages_survive_writes_that_block_anywhere() {
     for role in BOTH {
         let mut rig = Rig::new(role);
