@@ -32,7 +32,7 @@ impl Half {
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
     /// Each half's waker, kept from one wait to the next: mostly it is the same again.
-    wakers: [Option<Waker>; 2],
+    kept: [Option<Waker>; 2],
     /// Which of them wait.
     waiting: [bool; 2],
     shared: Option<(Arc<Shared>, Waker)>,
@@ -54,7 +54,7 @@ impl Wakers {
         if !self.waiting[half.other() as usize] {
             return None;
         }
-        let other = self.wakers[half.other() as usize].as_ref()?;
+        let other = self.kept[half.other() as usize].as_ref()?;
         if other.will_wake(own) {
             return None;
         }
@@ -71,7 +71,7 @@ impl Wakers {
 
     /// A half is about to wait.
     pub(super) fn wait(&mut self, half: Half, waker: &Waker) {
-        match &mut self.wakers[half as usize] {
+        match &mut self.kept[half as usize] {
             Some(kept) => kept.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
@@ -108,7 +108,7 @@ impl Wakers {
     fn wake(&mut self, half: Half) {
         if self.rest(half) {
             self.called |= half == Half::Stream;
-            if let Some(waker) = self.wakers[half as usize].take() {
+            if let Some(waker) = self.kept[half as usize].take() {
                 waker.wake();
             }
         }

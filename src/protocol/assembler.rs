@@ -78,10 +78,9 @@ impl Assembler {
     /// that is known.
     pub(super) fn push(&mut self, piece: &[u8], key: Option<[u8; 4]>, left: Option<usize>) {
         self.make_room(piece.len(), left);
-        let start = self.payload.len();
-        self.payload.extend_from_slice(piece);
-        if let Some(key) = key {
-            mask::apply(&mut self.payload[start..], key);
+        match key {
+            Some(key) => mask::extend(&mut self.payload, piece, key),
+            None => self.payload.extend_from_slice(piece),
         }
     }
 

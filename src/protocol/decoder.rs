@@ -133,10 +133,10 @@ impl Decoder {
         config: &Config,
     ) -> Result<Option<Decoded>, Violation> {
         if header.opcode.is_control() {
-            return match whole {
-                true => decode_control(header.opcode, self.chunk.take(header)).map(Some),
-                false => Ok(None),
-            };
+            if !whole {
+                return Ok(None);
+            }
+            return decode_control(header.opcode, self.chunk.take(header)).map(Some);
         }
         self.begin(header, config)?;
         self.chunk.advance(header.size);
