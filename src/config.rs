@@ -41,7 +41,7 @@ pub struct Config {
     pub max_message_size: usize,
     /// The largest frame to receive, in bytes of payload as they arrive, inclusive. 16 MiB.
     pub max_frame_size: usize,
-    /// The most fragments (frames) a received message may come in. 100,000.
+    /// The most fragments (frames) a received message may come in; 0 is as 1. 100,000.
     pub max_fragments: usize,
     /// Messages to send that are larger go out in frames of at most this many bytes; `None`, the
     /// default: one frame a message.

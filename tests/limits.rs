@@ -112,11 +112,16 @@ fn as_many_fragments_as_the_limit_pass_and_one_more_fails_with_1008() {
 }
 
 #[test]
-fn one_fragment_is_a_whole_message() {
+fn one_fragment_is_a_whole_message_however_it_is_cut() {
     for role in BOTH {
-        let mut rig = Rig::with(role, Config::default().max_fragments(1));
-        rig.receive([Frame::text("whole"), Frame::text("")]);
-        assert_eq!(rig.settle(), ["whole".into(), "".into()]);
+        for limit in [0, 1] {
+            let mut rig = Rig::with(role, Config::default().max_fragments(limit));
+            rig.receive([Frame::text("whole"), Frame::text("")]);
+            assert_eq!(rig.settle(), ["whole".into(), "".into()]);
+            let mut cut = Rig::with(role, Config::default().max_fragments(limit));
+            cut.wire.give_in_pieces(&cut.encode([Frame::text("whole"), Frame::text("")]), 8);
+            assert_eq!(cut.settle(), ["whole".into(), "".into()]);
+        }
     }
 }
 

@@ -31,10 +31,7 @@ impl Half {
 /// be lost, or make the tasks wake each other without end.
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
-    /// Each half's waker, kept from one wait to the next: mostly it is the same again.
-    kept: [Option<Waker>; 2],
-    /// Which of them wait.
-    waiting: [bool; 2],
+    waiting: [Option<Waker>; 2],
     shared: Option<(Arc<Shared>, Waker)>,
     /// Which of them are in `shared`.
     in_shared: [bool; 2],
@@ -51,10 +48,7 @@ impl Wakers {
         if half == Half::Stream {
             self.called = false;
         }
-        if !self.waiting[half.other() as usize] {
-            return None;
-        }
-        let other = self.kept[half.other() as usize].as_ref()?;
+        let other = self.waiting[half.other() as usize].as_ref()?;
         if other.will_wake(own) {
             return None;
         }
@@ -71,16 +65,15 @@ impl Wakers {
 
     /// A half is about to wait.
     pub(super) fn wait(&mut self, half: Half, waker: &Waker) {
-        match &mut self.kept[half as usize] {
-            Some(kept) => kept.clone_from(waker),
+        match &mut self.waiting[half as usize] {
+            Some(waiting) => waiting.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        self.waiting[half as usize] = true;
     }
 
     /// A half waits no more.
     pub(super) fn ready(&mut self, half: Half) {
-        self.rest(half);
+        drop(self.take(half));
     }
 
     /// Wakes the other half if it waits.
@@ -91,7 +84,7 @@ impl Wakers {
     /// Tells whether neither half waits, nor is about to poll because it was woken.
     #[inline]
     pub(super) fn nobody_waits(&self) -> bool {
-        !self.called && self.waiting == [false; 2]
+        !self.called && self.waiting.iter().all(Option::is_none)
     }
 
     /// Tells, once, whether the stream half is about to poll because it was woken.
@@ -106,22 +99,18 @@ impl Wakers {
     }
 
     fn wake(&mut self, half: Half) {
-        if self.rest(half) {
+        if let Some(waker) = self.take(half) {
             self.called |= half == Half::Stream;
-            if let Some(waker) = self.kept[half as usize].take() {
-                waker.wake();
-            }
+            waker.wake();
         }
     }
 
-    /// A half does not wait any more; tells whether it did.
-    #[inline]
-    fn rest(&mut self, half: Half) -> bool {
+    fn take(&mut self, half: Half) -> Option<Waker> {
         let in_shared = mem::take(&mut self.in_shared[half as usize]);
         if let (true, Some((shared, _))) = (in_shared, &self.shared) {
             shared.replace(half, None);
         }
-        mem::take(&mut self.waiting[half as usize])
+        self.waiting[half as usize].take()
     }
 }
 

@@ -61,6 +61,9 @@ impl Assembler {
 
     /// A data frame begins.
     pub(super) fn begin_frame(&mut self, header: &Header, limit: usize) -> Result<(), Violation> {
+        if self.fragments >= limit.max(1) {
+            return Err(Violation::too_many_fragments(limit));
+        }
         match header.opcode {
             OpCode::Text => self.kind = Kind::Text,
             OpCode::Binary => self.kind = Kind::Binary,
@@ -68,9 +71,6 @@ impl Assembler {
         }
         self.compressed |= header.compressed;
         self.fragments += 1;
-        if self.fragments > limit {
-            return Err(Violation::too_many_fragments(limit));
-        }
         Ok(())
     }
 

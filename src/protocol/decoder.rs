@@ -93,7 +93,7 @@ impl Decoder {
             return None;
         }
         let header = Header::parse(data, &self.rules(config)).ok().flatten()?;
-        let large = header.size + header.len > data.len() && !header.opcode.is_control();
+        let large = header.len > data.len() - header.size && !header.opcode.is_control();
         if !large || self.begin(&header, config).is_err() {
             return None;
         }
