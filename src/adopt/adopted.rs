@@ -76,7 +76,7 @@ impl<T> Adopted<T> {
             // Neither side masks: see `Connection::without_masks`.
             incoming: Outgoing::new(Role::Server),
             output: Output::Open,
-            outgoing: Decoder::new(Role::Client),
+            outgoing: Decoder::new(Role::Client, &[]),
             waiting: None,
         }
     }
@@ -225,12 +225,14 @@ where
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         ready!(this.poll_hand_over(cx))?;
-        if this.output == Output::Open {
-            feed(&mut this.outgoing, data);
-            // The next write, or a flush, goes on with what has to wait.
-            let _ = this.poll_hand_over(cx)?;
+        if this.output == Output::Closed {
+            return Poll::Ready(Ok(data.len()));
         }
-        Poll::Ready(Ok(data.len()))
+        let len = feed(&mut this.outgoing, data);
+        // The next write, or a flush, goes on with what has to wait.
+        let _ = this.poll_hand_over(cx)?;
+        this.outgoing.settle();
+        Poll::Ready(Ok(len))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

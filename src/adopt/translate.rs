@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     error::{Error, ErrorKind},
     message::{Message, Text},
-    protocol::{Decoded, Decoder, Origin, Outgoing},
+    protocol::{Buffer, Decoded, Decoder, Origin, Outgoing},
 };
 
 /// Makes a frame of a message that was received.
@@ -36,9 +36,14 @@ pub(super) fn encode(message: WsMessage, frames: &mut Outgoing) {
     }
 }
 
-/// Takes in frames as they are written.
-pub(super) fn feed(frames: &mut Decoder, data: &[u8]) {
-    frames.feed(data, &NO_LIMITS);
+/// Takes in frames as they are written, when all before them are decoded; returns how much that was.
+pub(super) fn feed(frames: &mut Decoder, data: &[u8]) -> usize {
+    let mut buffer = Buffer::lend();
+    let room = buffer.room();
+    let len = data.len().min(room.len());
+    room[..len].copy_from_slice(&data[..len]);
+    frames.feed(buffer, len);
+    len
 }
 
 /// The next message to send, if a whole one has been written.

@@ -18,8 +18,8 @@ use crate::{
     handshake::Opening,
     message::Message,
     protocol::{
-        Closing, Decoded, Decoder, Deflater, Inflater, MAX_CONTROL_PAYLOAD, Origin, Outgoing,
-        Violation,
+        Buffer, Closing, Decoded, Decoder, Deflater, Inflater, MAX_CONTROL_PAYLOAD, Origin,
+        Outgoing, Violation,
     },
 };
 
@@ -69,8 +69,6 @@ pub(super) enum Decoding {
 
 impl Core {
     pub(super) fn new(role: Role, config: Arc<Config>, read: &[u8]) -> Self {
-        let mut decoder = Decoder::new(role);
-        decoder.feed(read, &config);
         Self {
             role,
             config,
@@ -79,7 +77,7 @@ impl Core {
             wakers: Wakers::default(),
             opening: None,
             compression: None,
-            decoder,
+            decoder: Decoder::new(role, read),
             last: None,
             closing: Closing::Open,
             outbox: None,
@@ -280,9 +278,10 @@ impl Core {
         }
     }
 
-    pub(super) fn feed(&mut self, data: &[u8]) {
+    /// Takes in `len` bytes that were read into `buffer`.
+    pub(super) fn feed(&mut self, buffer: Buffer, len: usize) {
         self.stirred |= self.decoder.in_frame();
-        self.decoder.feed(data, &self.config);
+        self.decoder.feed(buffer, len);
     }
 
     /// Whether all that has arrived is decoded and dealt with.
@@ -303,8 +302,15 @@ impl Core {
             && !self.is_aborted()
     }
 
-    /// Decodes one frame and does what the protocol asks for.
+    /// The next message, if it is there in one frame.
     #[inline]
+    pub(super) fn next_message(&mut self) -> Option<Message> {
+        let message = self.decoder.next_message(&self.config)?;
+        self.stirred = true;
+        Some(message)
+    }
+
+    /// Decodes one frame and does what the protocol asks for.
     pub(super) fn decode(&mut self) -> Decoding {
         if self.last.is_some() {
             return Decoding::Last;

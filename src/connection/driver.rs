@@ -9,7 +9,7 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
-    core::{Core, Decoding},
+    core::Core,
     step::{Reading, Scope, Step},
     timers::{Situation, Timers},
     turn::Turn,
@@ -21,6 +21,7 @@ use crate::{
     config::{Config, Role},
     error::Error,
     ext::Event,
+    message::Message,
     protocol::Closing,
 };
 
@@ -66,29 +67,21 @@ impl<S> Driver<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    /// The next event; `None` at the end.
+    /// The next message of a burst: what has arrived needs neither the transport nor a clock, and as
+    /// long as nobody else wants something, no look at wakers.
     #[inline]
-    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        match self.next_arrived() {
-            Some(event) => Poll::Ready(Some(event)),
-            None => self.poll_next_event(cx),
-        }
-    }
-
-    /// The next of a burst: what has arrived needs neither the transport nor a clock, and as long as
-    /// nobody else wants something, no look at wakers.
-    #[inline]
-    fn next_arrived(&mut self) -> Option<Event> {
+    pub(super) fn next_arrived(&mut self) -> Option<Message> {
         if self.core.is_starved() || self.turn.is_over() || !self.core.is_calm() {
             return None;
         }
-        match self.decode() {
-            Decoding::Event(event) => Some(event),
-            _ => None,
-        }
+        let message = self.core.next_message()?;
+        self.turn.delivered();
+        self.core.decoder.settle();
+        Some(message)
     }
 
-    fn poll_next_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    /// The next event; `None` at the end.
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         self.poll_half(Half::Stream, cx, |driver, cx| {
             loop {
                 if let Some(event) = driver.take_from_inbox() {
@@ -276,6 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.reader = if closing { Reader::Present } else { Reader::Absent };
         }
         let result = self.with_transport_waker(half, cx, poll);
+        self.core.decoder.settle();
         match result {
             Poll::Ready(_) => self.core.wakers.ready(half),
             Poll::Pending => {

@@ -9,7 +9,6 @@ mod linger;
 mod outbox;
 mod peer;
 mod pipe;
-mod scratch;
 mod sink;
 mod step;
 mod stream;

@@ -19,7 +19,7 @@ use crate::{
     close::{CloseCode, CloseFrame},
     config::Role,
     ext::Event,
-    protocol::{Closing, Origin},
+    protocol::{Buffer, Closing, Origin},
 };
 
 /// How far a step may go.
@@ -173,8 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Decodes one frame, and counts it.
-    #[inline]
-    pub(super) fn decode(&mut self) -> Decoding {
+    fn decode(&mut self) -> Decoding {
         let decoding = self.core.decode();
         self.turn.inflated(self.core.take_inflated());
         match &decoding {
@@ -202,16 +201,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if takes_data && self.core.replies_overflow() {
             return Reading::Held;
         }
-        let core = &mut self.core;
-        let read = self.wire.poll_read(cx, |data| {
-            if takes_data {
-                core.feed(data);
-            }
-        });
-        match read {
+        // What is left must not keep the thread's buffer from this read.
+        self.core.decoder.settle();
+        let mut buffer = Buffer::lend();
+        match self.wire.poll_read(cx, buffer.room()) {
             Poll::Pending => return Reading::Blocked,
             Poll::Ready(Ok(0)) => self.core.end_of_input(),
             Poll::Ready(Ok(len)) => {
+                if takes_data {
+                    self.core.feed(buffer, len);
+                }
                 self.turn.read(len);
                 self.timers.heard();
             }

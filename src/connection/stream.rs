@@ -25,6 +25,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Connection<S> {
     type Item = Message;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        if let Some(message) = self.driver_mut().next_arrived() {
+            return Poll::Ready(Some(message));
+        }
         loop {
             match ready!(self.as_mut().poll_event(cx)) {
                 Some(Event::Message(message)) => return Poll::Ready(Some(message)),
@@ -48,6 +51,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for Connection<S> {
 
     fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let this = self.get_mut();
+        if let Some(message) = this.driver_mut().next_arrived() {
+            return Poll::Ready(Some(Event::Message(message)));
+        }
         let event = ready!(this.driver_mut().poll_event(cx));
         this.terminated = event.is_none();
         Poll::Ready(event)

@@ -8,7 +8,6 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::scratch;
 use crate::protocol::Outgoing;
 
 /// A transport, used with care: what it reports is checked, and no side is used after its end.
@@ -54,19 +53,16 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// Reads once, and gives what arrived to `take`; 0 is the end. What was interrupted may be tried
-    /// again.
+    /// Reads once; 0 is the end. What was interrupted may be tried again.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        take: impl FnOnce(&[u8]),
+        room: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let read = scratch::with(|buffer| {
-            let len = ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-            take(buffer.get(..len).ok_or_else(overreported)?);
-            Poll::Ready(Ok(len))
-        });
-        let read = ready!(read);
+        let read = match ready!(Pin::new(&mut self.io).poll_read(cx, room)) {
+            Ok(len) if len > room.len() => Err(overreported()),
+            read => read,
+        };
         match &read {
             Ok(0) => self.input = Side::Ended,
             Err(error) if !is_interrupted(error) => {

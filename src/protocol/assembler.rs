@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::{
     Inflater, Violation,
     frame::{Header, OpCode},
-    mask, utf8,
+    mask::{self, Key},
+    utf8,
 };
 use crate::message::{Message, Text};
 
@@ -76,7 +77,7 @@ impl Assembler {
 
     /// Takes in, and unmasks, a piece of a frame; `left` bytes of the message were still to come, if
     /// that is known.
-    pub(super) fn push(&mut self, piece: &[u8], key: Option<[u8; 4]>, left: Option<usize>) {
+    pub(super) fn push(&mut self, piece: &[u8], key: Option<Key>, left: Option<usize>) {
         self.make_room(piece.len(), left);
         match key {
             Some(key) => mask::extend(&mut self.payload, piece, key),
@@ -128,23 +129,19 @@ impl Assembler {
         let (len, capacity) = (self.payload.len(), self.payload.capacity());
         if capacity - len < piece {
             let most = left.map_or(usize::MAX, |left| len + left);
-            let wanted = most.min((2 * capacity).max(2 * piece));
+            let wanted = most.min((4 * capacity).max(4 * piece));
             self.payload.reserve_exact(wanted - len);
         }
     }
 }
 
-/// A message that came in one frame and one read: `payload` is all of it.
+/// A message that came in one frame and one read: `payload` is all of it. `None` if it is not UTF-8.
 #[inline]
-pub(super) fn whole(opcode: OpCode, payload: Bytes) -> Result<Message, Violation> {
+pub(super) fn whole(opcode: OpCode, payload: Bytes) -> Option<Message> {
     if opcode != OpCode::Text {
-        return Ok(Message::Binary(payload));
+        return Some(Message::Binary(payload));
     }
-    if utf8::is_valid(&payload) {
-        Ok(Message::Text(Text::from_checked(payload)))
-    } else {
-        Err(not_utf8())
-    }
+    utf8::is_valid(&payload).then(|| Message::Text(Text::from_checked(payload)))
 }
 
 #[cold]

@@ -1,83 +1,71 @@
 //! [`Chunk`]: what has arrived and is not decoded.
 
-use std::mem;
+use bytes::Bytes;
 
-use bytes::{Buf, Bytes, BytesMut};
-
-use super::{frame::Header, mask};
+use super::{
+    buffer::{AHEAD, Buffer},
+    frame::Header,
+    mask,
+};
 
 /// What one read gave, as far as it is not decoded. An empty one holds no memory.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
-    bytes: BytesMut,
-    /// How much of it is decoded.
-    at: usize,
+    buffer: Buffer,
+    start: usize,
+    end: usize,
 }
 
 impl Chunk {
-    /// A chunk of `start`, which was left over, and `data`. It is a new one: to grow the old one would
-    /// keep it, and all messages split off it, alive.
-    pub(super) fn new(start: &[u8], data: &[u8]) -> Self {
-        let mut bytes = BytesMut::with_capacity(start.len() + data.len());
-        bytes.extend_from_slice(start);
-        bytes.extend_from_slice(data);
-        Self { bytes, at: 0 }
+    /// A copy of `data`.
+    pub(super) fn holding(data: &[u8]) -> Self {
+        Self { buffer: Buffer::holding(data), start: 0, end: data.len() }
+    }
+
+    /// Goes on with `len` bytes that were read into `buffer`.
+    pub(super) fn feed(&mut self, mut buffer: Buffer, len: usize) {
+        let start = buffer.put_ahead(self.rest());
+        *self = Self { buffer, start, end: AHEAD + len };
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.at == self.bytes.len()
+        self.start == self.end
     }
 
     #[inline]
     pub(super) fn rest(&self) -> &[u8] {
-        &self.bytes[self.at..]
+        &self.buffer.bytes()[self.start..self.end]
     }
 
     #[inline]
     pub(super) fn rest_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.at..]
+        &mut self.buffer.bytes_mut()[self.start..self.end]
     }
 
     /// `len` bytes are decoded.
     #[inline]
     pub(super) fn advance(&mut self, len: usize) {
-        self.at += len;
+        self.start += len;
         if self.is_empty() {
             *self = Self::default();
         }
     }
 
-    /// Takes a frame, which is there in whole; returns its payload, unmasked.
+    /// The payload, unmasked, of a frame that is there in whole.
     #[inline]
-    pub(super) fn take(&mut self, header: &Header) -> Bytes {
-        let len = header.size + header.len;
-        let alone = self.at == 0 && len == self.bytes.len();
-        let payload = &mut self.rest_mut()[header.size..len];
-        if let Some(key) = header.key {
-            mask::apply(payload, key);
-        }
-        if header.len <= SMALL && !alone {
-            let payload = Bytes::copy_from_slice(payload);
-            self.advance(len);
-            return payload;
-        }
-        let mut frame = self.split_to(len).freeze();
-        frame.advance(header.size);
-        frame
+    pub(super) fn copy(&self, header: &Header) -> Bytes {
+        mask::copy(&self.rest()[header.size..][..header.len], header.key).into()
     }
 
-    fn split_to(&mut self, len: usize) -> BytesMut {
-        self.bytes.advance(mem::take(&mut self.at));
-        if len == self.bytes.len() {
-            // The last one takes what is left as it is, which saves making it shared.
-            mem::take(&mut self.bytes)
-        } else {
-            self.bytes.split_to(len)
+    /// Moves out of the buffer for reading when that is nearly empty: what is left may stay for long.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        if self.end - self.start <= LITTLE && self.buffer.is_lent() {
+            *self = Self::holding(self.rest());
         }
     }
 }
 
-/// Up to here a payload is copied: that costs no more than to share the chunk, which a small message that
-/// is kept would keep alive.
-const SMALL: usize = 512;
+/// Up to here, an eighth of the buffer, what is left is moved.
+const LITTLE: usize = 8 << 10;

@@ -5,9 +5,10 @@ use bytes::{Buf, Bytes};
 use super::{
     Inflater, Violation,
     assembler::{self, Assembler},
+    buffer::Buffer,
     chunk::Chunk,
     frame::{Header, OpCode, Rules},
-    mask,
+    mask::{self, Key},
 };
 use crate::{
     close::{CloseCode, CloseFrame},
@@ -41,15 +42,16 @@ pub(crate) struct Decoder {
 #[derive(Debug)]
 struct Arriving {
     fin: bool,
-    key: Option<[u8; 4]>,
+    key: Option<Key>,
     left: usize,
 }
 
 impl Decoder {
-    pub(crate) fn new(role: Role) -> Self {
+    /// One that has already been sent `read`.
+    pub(crate) fn new(role: Role, read: &[u8]) -> Self {
         Self {
             role,
-            chunk: Chunk::default(),
+            chunk: Chunk::holding(read),
             frame: None,
             message: Assembler::new(),
             inflater: None,
@@ -61,55 +63,40 @@ impl Decoder {
         self.inflater = Some(Box::new(inflater));
     }
 
-    /// Takes in what has arrived.
-    pub(crate) fn feed(&mut self, mut data: &[u8], config: &Config) {
-        if !self.chunk.is_empty() {
-            self.chunk = Chunk::new(self.chunk.rest(), data);
-            return;
-        }
-        data = &data[self.take_in(data)..];
-        if let Some(size) = self.begin_large(data, config) {
-            data = &data[size..];
-            data = &data[self.take_in(data)..];
-        }
-        if !data.is_empty() {
-            self.chunk = Chunk::new(&[], data);
-        }
+    /// Takes in `len` bytes that were read into `buffer`, when all before them is decoded.
+    pub(crate) fn feed(&mut self, buffer: Buffer, len: usize) {
+        self.chunk.feed(buffer, len);
     }
 
-    /// Takes in what belongs to the frame that is arriving; returns how much that was. What is
-    /// compressed is left: it may be invalid, which only `decode` can tell.
-    fn take_in(&mut self, data: &[u8]) -> usize {
-        match &mut self.frame {
-            Some(frame) if !self.message.is_compressed() => frame.take_in(data, &mut self.message),
-            _ => 0,
-        }
+    /// Nothing more is decoded for now: what has arrived is kept in as little memory as it takes.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        self.chunk.settle();
     }
 
-    /// Begins a frame that is larger than what has arrived, so that its payload need not go by way of a
-    /// chunk; returns its header's size. What breaks a rule is left: only `decode` can tell.
-    fn begin_large(&mut self, data: &[u8], config: &Config) -> Option<usize> {
+    /// The next message, if all of it is there, in one frame: nothing has to be kept for later. What is
+    /// anything else, or breaks a rule, is left to [`decode`](Self::decode).
+    #[inline]
+    pub(crate) fn next_message(&mut self, config: &Config) -> Option<Message> {
         if self.frame.is_some() {
             return None;
         }
-        let header = Header::parse(data, &self.rules(config)).ok().flatten()?;
-        let large = header.len > data.len() - header.size && !header.opcode.is_control();
-        if !large || self.begin(&header, config).is_err() {
+        let arrived = self.chunk.rest();
+        let header = Header::parse(arrived, &self.rules(config)).ok()??;
+        if header.len > arrived.len() - header.size || !header.is_message() {
             return None;
         }
-        Some(header.size)
-    }
-
-    /// A data frame begins.
-    fn begin(&mut self, header: &Header, config: &Config) -> Result<(), Violation> {
-        self.message.begin_frame(header, config.max_fragments)?;
-        self.frame = Some(Arriving { fin: header.fin, key: header.key, left: header.len });
-        Ok(())
+        let payload = self.chunk.copy(&header);
+        let message = assembler::whole(header.opcode, payload)?;
+        self.chunk.advance(header.size + header.len);
+        Some(message)
     }
 
     /// Decodes the next frame; `None` if more has to arrive first.
-    #[inline]
     pub(crate) fn decode(&mut self, config: &Config) -> Result<Option<Decoded>, Violation> {
+        if let Some(message) = self.next_message(config) {
+            return Ok(Some(Decoded::Message(message)));
+        }
         if self.frame.is_some() {
             return self.decode_arriving(config.max_message_size);
         }
@@ -117,28 +104,16 @@ impl Decoder {
         let Some(header) = Header::parse(arrived, &self.rules(config))? else {
             return Ok(None);
         };
-        let whole = header.len <= arrived.len() - header.size;
-        if whole && header.is_message() {
-            let payload = self.chunk.take(&header);
-            return assembler::whole(header.opcode, payload).map(|m| Some(Decoded::Message(m)));
-        }
-        self.decode_other(&header, whole, config)
-    }
-
-    /// Decodes a control frame, a fragment, or what is compressed or has not arrived in whole.
-    fn decode_other(
-        &mut self,
-        header: &Header,
-        whole: bool,
-        config: &Config,
-    ) -> Result<Option<Decoded>, Violation> {
         if header.opcode.is_control() {
-            if !whole {
+            if header.len > arrived.len() - header.size {
                 return Ok(None);
             }
-            return decode_control(header.opcode, self.chunk.take(header)).map(Some);
+            let payload = self.chunk.copy(&header);
+            self.chunk.advance(header.size + header.len);
+            return decode_control(header.opcode, payload).map(Some);
         }
-        self.begin(header, config)?;
+        self.message.begin_frame(&header, config.max_fragments)?;
+        self.frame = Some(Arriving { fin: header.fin, key: header.key, left: header.len });
         self.chunk.advance(header.size);
         self.decode_arriving(config.max_message_size)
     }
@@ -172,7 +147,7 @@ impl Decoder {
 
     /// Frees what arrived and will not be decoded any more.
     pub(crate) fn discard(&mut self) {
-        *self = Self::new(self.role);
+        *self = Self::new(self.role, &[]);
     }
 
     #[inline]
@@ -236,7 +211,7 @@ impl Arriving {
     }
 
     fn pass(&mut self, len: usize) {
-        self.key = self.key.map(|key| mask::rotate(key, len));
+        self.key = self.key.map(|key| key.after(len));
         self.left -= len;
     }
 }

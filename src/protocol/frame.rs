@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::Violation;
+use super::{Violation, mask::Key};
 use crate::config::Role;
 
 /// The most payload that a control frame can have (RFC 6455, section 5.5).
@@ -52,7 +52,7 @@ pub(super) struct Header {
     /// The payload is of a message that starts here and is compressed.
     pub(super) compressed: bool,
     pub(super) opcode: OpCode,
-    pub(super) key: Option<[u8; 4]>,
+    pub(super) key: Option<Key>,
     /// The payload's length, which fits the limits and so a `usize`.
     pub(super) len: usize,
     /// The header's own length.
@@ -99,7 +99,7 @@ impl Header {
 
         let (key, size) = match rules.role {
             Role::Server => match bytes[key_at..].first_chunk() {
-                Some(key) => (Some(*key), key_at + key.len()),
+                Some(&key) => (Some(Key::from(key)), key_at + key.len()),
                 None => return Ok(None),
             },
             Role::Client => (None, key_at),
@@ -208,7 +208,7 @@ impl HeaderBytes {
     /// Put together in one word: bytes that are written one by one, and then read together, have the
     /// processor wait.
     #[inline]
-    pub(super) fn new(bits: u8, opcode: OpCode, key: Option<[u8; 4]>, len: usize) -> Self {
+    pub(super) fn new(bits: u8, opcode: OpCode, key: Option<Key>, len: usize) -> Self {
         let (length, rest, mut size): (u8, u64, usize) = match u16::try_from(len) {
             Ok(len @ 0..=125) => (len.to_be_bytes()[1], 0, 2),
             Ok(len) => (LENGTH_16, len.swap_bytes().into(), 4),
@@ -218,6 +218,7 @@ impl HeaderBytes {
         let start = u16::from_le_bytes([opcode as u8 | bits, mask | length]);
         let mut word = u128::from(start) | u128::from(rest) << 16;
         if let Some(key) = key {
+            let key = <[u8; 4]>::from(key);
             word |= u128::from(u32::from_le_bytes(key)) << (8 * size);
             size += key.len();
         }

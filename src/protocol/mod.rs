@@ -3,6 +3,7 @@
 //! No async, no I/O, no clock.
 
 mod assembler;
+mod buffer;
 mod chunk;
 mod closing;
 mod decoder;
@@ -14,6 +15,7 @@ mod utf8;
 mod violation;
 
 pub(crate) use self::{
+    buffer::Buffer,
     closing::Closing,
     decoder::{Decoded, Decoder},
     deflate::{Deflater, Inflater, Window},

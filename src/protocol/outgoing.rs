@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     Deflater,
     frame::{FIN, HEADER_ROOM, HeaderBytes, OpCode, RSV1},
-    mask,
+    mask::{self, Key},
 };
 use crate::{close::CloseFrame, config::Role, message::Message};
 
@@ -224,7 +224,7 @@ impl Outgoing {
 
     fn frame(&mut self, bits: u8, opcode: OpCode, payload: Bytes, origin: Origin) {
         let key = match self.role {
-            Role::Client => Some(mask::random_key()),
+            Role::Client => Some(Key::random()),
             Role::Server => None,
         };
         let header = HeaderBytes::new(bits, opcode, key, payload.len());
@@ -243,7 +243,7 @@ impl Outgoing {
         self.record(len, origin);
     }
 
-    fn large_frame(&mut self, header: HeaderBytes, payload: Bytes, key: Option<[u8; 4]>) {
+    fn large_frame(&mut self, header: HeaderBytes, payload: Bytes, key: Option<Key>) {
         let payload = match key {
             None => payload,
             Some(key) => match payload.try_into_mut() {

@@ -5,7 +5,7 @@ use std::task::Poll;
 use wsweave::{Message, Role};
 
 use crate::{
-    LITTLE, cost,
+    LITTLE, allocator, cost,
     support::{BOTH, Frame, Rig},
 };
 
@@ -141,4 +141,21 @@ fn messages_that_nobody_takes_are_not_read() {
         }
     });
     assert!(cost.held < LITTLE && cost.reads < 20, "{cost:?}");
+}
+
+#[test]
+fn what_waits_behind_a_message_that_is_still_worked_on_is_kept_in_little_memory() {
+    for role in BOTH {
+        let mut rigs: Vec<Rig> = (0..100).map(|_| Rig::new(role)).collect();
+        let held = allocator::peak_of(|| {
+            for rig in &mut rigs {
+                rig.wire.give(rig.encode([Frame::text("first"), Frame::text("second")]));
+                assert_eq!(rig.message(), Some("first".into()));
+            }
+        });
+        assert!(held < LITTLE, "{held} bytes");
+        for rig in &mut rigs {
+            assert_eq!(rig.message(), Some("second".into()));
+        }
+    }
 }
