@@ -218,7 +218,7 @@ impl HeaderBytes {
         let start = u16::from_le_bytes([opcode as u8 | bits, mask | length]);
         let mut word = u128::from(start) | u128::from(rest) << 16;
         if let Some(key) = key {
-            let key = <[u8; 4]>::from(key);
+            let key = key.to_bytes();
             word |= u128::from(u32::from_le_bytes(key)) << (8 * size);
             size += key.len();
         }

@@ -232,10 +232,9 @@ impl Outgoing {
         if payload.len() <= MAX_INLINE {
             self.make_room(HEADER_ROOM + payload.len());
             header.append_to(&mut self.tail);
-            let start = self.tail.len();
-            self.tail.extend_from_slice(&payload);
-            if let Some(key) = key {
-                mask::apply(&mut self.tail[start..], key);
+            match key {
+                Some(key) => mask::extend(&mut self.tail, &payload, key),
+                None => self.tail.extend_from_slice(&payload),
             }
         } else {
             self.large_frame(header, payload, key);
