@@ -123,13 +123,16 @@ impl Assembler {
         }
     }
 
-    /// Grows by doubling, so that a peer pays for memory by sending, and many small fragments are not
-    /// moved at each; but not beyond what the message is known to need.
+    /// Grows with what has arrived, so that a peer pays for memory by sending, and many small fragments
+    /// are not moved at each. What is known to be still to come is made room for up to sixteen times
+    /// that: memory which nobody has written to takes addresses, and to move what is large takes time.
     fn make_room(&mut self, piece: usize, left: Option<usize>) {
         let (len, capacity) = (self.payload.len(), self.payload.capacity());
         if capacity - len < piece {
-            let most = left.map_or(usize::MAX, |left| len + left);
-            let wanted = most.min((4 * capacity).max(4 * piece));
+            let wanted = match left {
+                Some(left) => (len + left).min(16 * (len + piece)),
+                None => (2 * capacity).max(2 * piece),
+            };
             self.payload.reserve_exact(wanted - len);
         }
     }
