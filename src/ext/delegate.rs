@@ -25,8 +25,65 @@ pub(super) fn poll_message<C: Duplex>(
     }
 }
 
-/// All but the `Duplex` of a layer that has a hook `F` on the events of the field `inner` and leaves
-/// the rest as it is: `[..]` and `where` are the generics and bounds of that `Duplex`, but for `C`'s.
+/// A layer that has a hook `F` on the messages of the field `inner` and leaves the rest as it is, but for
+/// its method `hook`, which is run on each: `[..]` and `where` are the generics and bounds of that, but for
+/// `C`'s.
+///
+/// Its stream is that of the layer below, and not made of events: to move a message from one to the
+/// other has the processor wait for what it has just stored.
+macro_rules! delegate_message_layer {
+    (impl[$($generic:ident),+] $layer:ident<C, F> where $($bounds:tt)+) => {
+        impl<$($generic),+> futures_core::Stream for $layer<C, F>
+        where
+            C: $crate::Duplex,
+            $($bounds)+
+        {
+            type Item = $crate::Message;
+
+            #[inline]
+            fn poll_next(
+                mut self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Self::Item>> {
+                let message = self.as_mut().project().inner.poll_next(cx);
+                if let std::task::Poll::Ready(Some(message)) = &message {
+                    self.hook(message);
+                }
+                message
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                self.inner.size_hint()
+            }
+        }
+
+        impl<$($generic),+> $crate::Duplex for $layer<C, F>
+        where
+            C: $crate::Duplex,
+            $($bounds)+
+        {
+            delegate_duplex!(inner);
+            delegate_peer!(inner);
+
+            #[inline]
+            fn poll_event(
+                mut self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<$crate::Event>> {
+                let event = self.as_mut().project().inner.poll_event(cx);
+                if let std::task::Poll::Ready(Some($crate::Event::Message(message))) = &event {
+                    self.hook(message);
+                }
+                event
+            }
+        }
+
+        delegate_halves! { impl[$($generic),+] $layer<C, F> where $($bounds)+ }
+    };
+}
+
+/// All but the `Duplex` of a layer that has a hook `F` on other events of the field `inner` and leaves the
+/// rest as it is.
 macro_rules! delegate_layer {
     (impl[$($generic:ident),+] $layer:ident<C, F> where $($bounds:tt)+) => {
         impl<$($generic),+> futures_core::Stream for $layer<C, F>
@@ -37,6 +94,13 @@ macro_rules! delegate_layer {
             delegate_stream!(inner);
         }
 
+        delegate_halves! { impl[$($generic),+] $layer<C, F> where $($bounds)+ }
+    };
+}
+
+/// What layers with a hook `F` have in common.
+macro_rules! delegate_halves {
+    (impl[$($generic:ident),+] $layer:ident<C, F> where $($bounds:tt)+) => {
         impl<$($generic),+> futures_core::FusedStream for $layer<C, F>
         where
             C: $crate::Duplex,

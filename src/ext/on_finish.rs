@@ -16,7 +16,6 @@ use crate::{
     error::Error,
     ext::{
         Duplex, Event,
-        delegate::poll_message,
         sealed::{Facts, Sealed},
     },
     message::Message,
@@ -87,8 +86,13 @@ impl<C: Duplex, F: FnOnce(&Finish)> OnFinish<C, F> {
 impl<C: Duplex, F: FnOnce(&Finish)> Stream for OnFinish<C, F> {
     type Item = Message;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        poll_message(self, cx)
+    #[inline]
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let message = self.as_mut().inner_mut().poll_next(cx);
+        if let Poll::Ready(None) = message {
+            self.fire();
+        }
+        message
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -1,15 +1,12 @@
 //! [`OnNext`]: a hook on the next message, once.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::pin::Pin;
 
 use pin_project_lite::pin_project;
 
 use crate::{
     connection::Peer,
-    ext::{Duplex, Event, HookResult},
+    ext::{Duplex, HookResult},
     message::Message,
 };
 
@@ -48,31 +45,24 @@ impl<C, F> OnNext<C, F> {
     }
 }
 
-delegate_layer! {
-    impl[C, F, R] OnNext<C, F>
-    where
-        F: FnOnce(&mut Peer<'_>, &Message) -> R,
-        R: HookResult,
-}
-
-impl<C, F, R> Duplex for OnNext<C, F>
+impl<C, F, R> OnNext<C, F>
 where
     C: Duplex,
     F: FnOnce(&mut Peer<'_>, &Message) -> R,
     R: HookResult,
 {
-    delegate_duplex!(inner);
-    delegate_peer!(inner);
-
     #[inline]
-    fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut this = self.project();
-        let event = this.inner.as_mut().poll_event(cx);
-        if let Poll::Ready(Some(Event::Message(message))) = &event {
-            if let Some(hook) = this.hook.take() {
-                this.inner.peer().run(|peer| hook(peer, message));
-            }
+    fn hook(self: Pin<&mut Self>, message: &Message) {
+        let this = self.project();
+        if let Some(hook) = this.hook.take() {
+            this.inner.peer().run(|peer| hook(peer, message));
         }
-        event
     }
+}
+
+delegate_message_layer! {
+    impl[C, F, R] OnNext<C, F>
+    where
+        F: FnOnce(&mut Peer<'_>, &Message) -> R,
+        R: HookResult,
 }

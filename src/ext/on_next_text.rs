@@ -1,14 +1,11 @@
 //! [`OnNextText`]: a hook on the next text message, once.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::pin::Pin;
 
 use pin_project_lite::pin_project;
 
 use crate::{
-    ext::{Duplex, Event, HookResult},
+    ext::{Duplex, HookResult},
     message::Message,
 };
 
@@ -47,31 +44,26 @@ impl<C, F> OnNextText<C, F> {
     }
 }
 
-delegate_layer! {
-    impl[C, F, R] OnNextText<C, F>
-    where
-        F: FnOnce(&str) -> R,
-        R: HookResult,
-}
-
-impl<C, F, R> Duplex for OnNextText<C, F>
+impl<C, F, R> OnNextText<C, F>
 where
     C: Duplex,
     F: FnOnce(&str) -> R,
     R: HookResult,
 {
-    delegate_duplex!(inner);
-    delegate_peer!(inner);
-
     #[inline]
-    fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut this = self.project();
-        let event = this.inner.as_mut().poll_event(cx);
-        if let Poll::Ready(Some(Event::Message(Message::Text(text)))) = &event {
+    fn hook(self: Pin<&mut Self>, message: &Message) {
+        let this = self.project();
+        if let Message::Text(text) = message {
             if let Some(hook) = this.hook.take() {
                 this.inner.peer().run(|_| hook(text));
             }
         }
-        event
     }
+}
+
+delegate_message_layer! {
+    impl[C, F, R] OnNextText<C, F>
+    where
+        F: FnOnce(&str) -> R,
+        R: HookResult,
 }
