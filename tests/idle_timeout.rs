@@ -80,6 +80,22 @@ fn a_message_in_either_direction_keeps_it_open() {
 }
 
 #[test]
+fn a_message_puts_the_end_off_by_exactly_the_timeout_while_keepalive_listens() {
+    for role in BOTH {
+        let config = Config::default().idle_timeout(Some(Duration::from_secs(15)));
+        let mut rig = Rig::with(role, config);
+        assert!(rig.next().is_pending());
+        rig.clock.advance_secs(10);
+        rig.receive([Frame::text("x")]);
+        assert_eq!(rig.settle().len(), 1);
+        pass(&mut rig, 14);
+        assert_eq!(rig.sent(), []);
+        pass(&mut rig, 1);
+        assert_eq!(rig.sent_codes(), [Some(1001)]);
+    }
+}
+
+#[test]
 fn pings_pongs_and_keepalive_do_not_count() {
     for role in BOTH {
         let config = Config::default().idle_timeout(Some(Duration::from_secs(60)));

@@ -79,6 +79,30 @@ fn an_answered_ping_keeps_the_connection_alive() {
 }
 
 #[test]
+fn an_answer_may_bring_the_next_ping_forward() {
+    for role in BOTH {
+        let config = Config::default()
+            .keepalive_interval(Some(Duration::from_secs(5)))
+            .keepalive_timeout(Duration::from_secs(60));
+        let mut rig = Rig::with(role, config);
+        assert!(rig.next().is_pending());
+        rig.clock.advance_secs(5);
+        for _ in 0..3 {
+            assert!(rig.next().is_pending());
+            let ping = rig.sent().pop().expect("a ping after 5 s");
+            rig.clock.advance_secs(2);
+            rig.receive([Frame::pong(ping.payload)]);
+            assert!(rig.next().is_pending());
+            let wakes = rig.task.wakes();
+            rig.clock.advance(Duration::from_millis(4_999));
+            assert_eq!(rig.task.wakes(), wakes);
+            rig.clock.advance(Duration::from_millis(1));
+            assert!(rig.task.wakes() > wakes);
+        }
+    }
+}
+
+#[test]
 fn any_data_counts_as_a_sign_of_life() {
     for role in BOTH {
         let mut rig = Rig::new(role);

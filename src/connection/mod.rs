@@ -1,5 +1,6 @@
 //! [`Connection`]: drives the protocol over any `AsyncRead + AsyncWrite`.
 
+mod alarm;
 mod core;
 mod driver;
 mod end;

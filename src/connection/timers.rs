@@ -3,12 +3,13 @@
 use std::{
     fmt, mem,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
+use super::alarm::Alarm;
 use crate::{
-    config::{Config, Sleep, Timer},
+    config::{Config, Timer},
     rt,
 };
 
@@ -40,8 +41,8 @@ pub(super) enum Expired {
 
 pub(super) struct Timers {
     timer: Option<Arc<dyn Timer>>,
-    /// When `sleep` completes, and it. Kept while it is not too late, so that traffic costs nothing.
-    sleep: Option<(Instant, Sleep)>,
+    /// Kept while it is not too late, so that traffic costs nothing.
+    alarm: Option<Alarm>,
     closing_since: Option<Instant>,
     stalled_since: Option<Instant>,
     /// `None` while not counting.
@@ -68,7 +69,7 @@ impl Timers {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             timer: rt::timer(&config.clock),
-            sleep: None,
+            alarm: None,
             closing_since: None,
             stalled_since: None,
             keepalive: None,
@@ -123,28 +124,30 @@ impl Timers {
         config: &Config,
         situation: Situation,
     ) -> Poll<Expired> {
-        if self.timer.is_none() {
+        let Some(timer) = &self.timer else { return Poll::Pending };
+        let now = timer.now();
+        if situation.listening && self.is_put_off(cx.waker(), now) {
             return Poll::Pending;
         }
-        self.poll_clock(cx, config, situation)
+        self.poll_from(now, cx, config, situation)
     }
 
-    fn poll_clock(
+    fn poll_from(
         &mut self,
+        mut now: Instant,
         cx: &mut Context<'_>,
         config: &Config,
         situation: Situation,
     ) -> Poll<Expired> {
         for _ in 0..2 {
-            let Some(now) = self.timer.as_ref().map(|timer| timer.now()) else {
-                return Poll::Pending;
-            };
             let next = match self.judge(now, config, situation) {
                 Ok(Some(next)) => next,
                 Ok(None) => return Poll::Pending,
                 Err(expired) => return Poll::Ready(expired),
             };
-            if self.poll_sleep(cx, now, next).is_pending() {
+            if let Poll::Ready(later) = self.poll_alarm(cx, now, next) {
+                now = later;
+            } else {
                 return Poll::Pending;
             }
         }
@@ -154,16 +157,35 @@ impl Timers {
         Poll::Pending
     }
 
-    /// Sleeps until `next`, or less.
-    fn poll_sleep(&mut self, cx: &mut Context<'_>, now: Instant, next: Instant) -> Poll<()> {
+    /// While the connection only listens, what happens puts off all that may expire: then the alarm
+    /// comes early enough, and there is nothing to judge.
+    #[inline]
+    fn is_put_off(&mut self, waker: &Waker, now: Instant) -> bool {
+        let Some(alarm) = &self.alarm else { return false };
+        let Some(Keepalive::Quiet { since }) = &mut self.keepalive else { return false };
+        if alarm.at <= now || !alarm.will_wake(waker) {
+            return false;
+        }
+        if mem::take(&mut self.heard) {
+            *since = now;
+        }
+        self.idle_since.get_or_insert(now);
+        true
+    }
+
+    /// Sleeps until `next`, or less; returns what the time is then.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>, now: Instant, next: Instant) -> Poll<Instant> {
         let Some(timer) = &self.timer else { return Poll::Pending };
-        let (_, sleep) = match &mut self.sleep {
-            Some(sleep) if sleep.0 <= next => sleep,
-            sleep => sleep.insert((next, timer.sleep(next.saturating_duration_since(now)))),
+        let alarm = match &mut self.alarm {
+            Some(alarm) if alarm.at <= next => alarm,
+            alarm => {
+                let sleep = timer.sleep(next.saturating_duration_since(now));
+                alarm.insert(Alarm::new(next, sleep))
+            }
         };
-        ready!(sleep.as_mut().poll(cx));
-        self.sleep = None;
-        Poll::Ready(())
+        ready!(alarm.poll(cx));
+        self.alarm = None;
+        Poll::Ready(timer.now())
     }
 
     /// What has expired, or when that may be.
