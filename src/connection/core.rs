@@ -208,6 +208,7 @@ impl Core {
     }
 
     /// Has `waker` woken when a handle asks for something, and does what cannot wait of that.
+    #[inline]
     pub(super) fn listen_to_handles(&mut self, waker: &Waker) {
         if let Some(outbox) = &self.outbox {
             outbox.register(waker);
@@ -216,6 +217,7 @@ impl Core {
     }
 
     /// Ends the connection if a handle has asked for that.
+    #[inline]
     pub(super) fn heed_abort(&mut self) {
         if self.is_aborted() && self.closing.finish().is_none() {
             self.abort();
@@ -246,6 +248,7 @@ impl Core {
     }
 
     /// Queues what handles have asked for; returns whether that was anything.
+    #[inline]
     pub(super) fn take_from_outbox(&mut self, origin: Origin) -> bool {
         let outbox = self.outbox.as_ref().filter(|_| self.closing.is_open());
         let Some((items, position)) = outbox.and_then(|outbox| outbox.take()) else {
@@ -264,6 +267,7 @@ impl Core {
     }
 
     /// Tells handles what has been written.
+    #[inline]
     pub(super) fn note_written(&mut self) {
         let mut written = None;
         while let Some(&(position, end)) = self.taken.front() {

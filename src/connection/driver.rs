@@ -258,6 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Polls for one half.
+    #[inline]
     fn poll_half<T>(
         &mut self,
         half: Half,
@@ -286,6 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         result
     }
 
+    #[inline]
     fn with_transport_waker<T>(
         &mut self,
         half: Half,

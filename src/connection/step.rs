@@ -67,6 +67,7 @@ pub(super) enum Writing {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// One step: decode what has arrived, else read; when reading would block, write.
+    #[inline]
     pub(super) fn step(&mut self, half: Half, scope: Scope, cx: &mut Context<'_>) -> Step {
         if self.core.closing().finish().is_some() {
             return Step::Ended;
@@ -120,6 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Reading waits: everything that is queued goes out, and what follows from that is done.
+    #[inline]
     fn write_and_wait(&mut self, half: Half, reading: Reading, cx: &mut Context<'_>) -> Step {
         let was_severed = matches!(self.core.closing(), Closing::Severed(_));
         let writing = self.poll_write_with_outbox(half, cx);
@@ -159,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Writes all that is queued, and what handles have asked for.
+    #[inline]
     fn poll_write_with_outbox(&mut self, half: Half, cx: &mut Context<'_>) -> Writing {
         self.core.listen_to_handles(cx.waker());
         loop {
@@ -193,6 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Reads once.
+    #[inline]
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Reading {
         let takes_data = self.core.closing().reads_data();
         if !self.wire.input_is_open() {

@@ -63,6 +63,7 @@ impl Turn {
     }
 
     /// Tells whether what is queued has waited long enough for reading to block.
+    #[inline]
     pub(super) fn write_is_due(&mut self, queued: usize) -> bool {
         if queued == 0 {
             self.reads_since_write = 0;
@@ -70,6 +71,7 @@ impl Turn {
         self.reads_since_write >= MAX_READS_BEFORE_WRITE || self.is_full(queued)
     }
 
+    #[inline]
     pub(super) fn is_over(&self) -> bool {
         self.reads >= MAX_READS
             || self.writes >= MAX_WRITES
@@ -78,6 +80,7 @@ impl Turn {
     }
 
     /// The task is about to wait. It is woken at once if its turn was over: a flood starves nobody.
+    #[inline]
     pub(super) fn end(&mut self, cx: &mut Context<'_>) {
         if self.is_over() {
             cx.waker().wake_by_ref();

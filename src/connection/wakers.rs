@@ -44,6 +44,7 @@ struct Shared([Mutex<Option<Waker>>; 2]);
 
 impl Wakers {
     /// The waker to give to the transport instead of the polling task's own, if it has to be another.
+    #[inline]
     pub(super) fn for_transport(&mut self, half: Half, own: &Waker) -> Option<Waker> {
         if half == Half::Stream {
             self.called = false;
@@ -64,6 +65,7 @@ impl Wakers {
     }
 
     /// A half is about to wait.
+    #[inline]
     pub(super) fn wait(&mut self, half: Half, waker: &Waker) {
         match &mut self.waiting[half as usize] {
             Some(waiting) => waiting.clone_from(waker),
@@ -72,6 +74,7 @@ impl Wakers {
     }
 
     /// A half waits no more.
+    #[inline]
     pub(super) fn ready(&mut self, half: Half) {
         drop(self.take(half));
     }
@@ -105,6 +108,7 @@ impl Wakers {
         }
     }
 
+    #[inline]
     fn take(&mut self, half: Half) -> Option<Waker> {
         let in_shared = mem::take(&mut self.in_shared[half as usize]);
         if let (true, Some((shared, _))) = (in_shared, &self.shared) {
