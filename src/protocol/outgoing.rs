@@ -178,18 +178,21 @@ impl Outgoing {
 
     /// The bytes that wait, as many as fit `slices`; returns how many slices were filled.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut start = self.start;
-        let pieces = self.segments.iter().flat_map(Segment::pieces).chain([&*self.tail]);
-        let unwritten = pieces.filter_map(|piece| {
-            let skipped = start.min(piece.len());
-            start -= skipped;
-            Some(&piece[skipped..]).filter(|rest| !rest.is_empty())
-        });
-        let mut filled = 0;
-        for (slice, piece) in slices.iter_mut().zip(unwritten) {
-            *slice = IoSlice::new(piece);
-            filled += 1;
+        let most = slices.len();
+        let (mut start, mut filled) = (self.start, 0);
+        let mut add = |piece: &'a [u8]| {
+            if start >= piece.len() {
+                start -= piece.len();
+            } else if let Some(slice) = slices.get_mut(filled) {
+                *slice = IoSlice::new(&piece[start..]);
+                (start, filled) = (0, filled + 1);
+            }
+        };
+        // Each gives one slice or two.
+        for segment in self.segments.iter().take(most) {
+            segment.pieces().into_iter().for_each(&mut add);
         }
+        add(&self.tail);
         filled
     }
 
@@ -228,21 +231,38 @@ impl Outgoing {
             Role::Server => None,
         };
         let header = HeaderBytes::new(bits, opcode, key, payload.len());
-        let len = header.len() + payload.len();
         if payload.len() <= MAX_INLINE {
-            self.make_room(HEADER_ROOM + payload.len());
-            header.append_to(&mut self.tail);
-            match key {
-                Some(key) => mask::extend(&mut self.tail, &payload, key),
-                None => self.tail.extend_from_slice(&payload),
-            }
+            self.small_frame(&header, &payload, key, origin);
         } else {
-            self.large_frame(header, payload, key);
+            self.large_frame(header, payload, key, origin);
         }
-        self.record(len, origin);
     }
 
-    fn large_frame(&mut self, header: HeaderBytes, payload: Bytes, key: Option<Key>) {
+    fn small_frame(
+        &mut self,
+        header: &HeaderBytes,
+        payload: &[u8],
+        key: Option<Key>,
+        origin: Origin,
+    ) {
+        self.make_room(HEADER_ROOM + payload.len());
+        let before = self.tail.len();
+        header.append_to(&mut self.tail);
+        match key {
+            Some(key) => mask::extend(&mut self.tail, payload, key),
+            None => self.tail.extend_from_slice(payload),
+        }
+        self.record(self.tail.len() - before, origin);
+    }
+
+    fn large_frame(
+        &mut self,
+        header: HeaderBytes,
+        payload: Bytes,
+        key: Option<Key>,
+        origin: Origin,
+    ) {
+        self.record(header.len() + payload.len(), origin);
         let payload = match key {
             None => payload,
             Some(key) => match payload.try_into_mut() {
