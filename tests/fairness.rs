@@ -142,9 +142,22 @@ fn large_answers_to_a_flood_do_not_lift_the_bound() {
             assert!(task.poll(&mut run).is_pending());
             assert!(task.wakes() > wakes);
             let written = wire.take_written().len();
-            // A mebibyte, and the flush of a task that yields: as much again.
-            let most = 2 * ((1 << 20) + 100_000);
+            // Four mebibytes, and the flush of a task that yields: as much again.
+            let most = 2 * ((4 << 20) + 100_000);
             assert!((1..=most).contains(&written), "{written} bytes in one poll");
+        }
+    }
+}
+
+#[test]
+fn a_write_of_a_mebibyte_is_not_a_turn() {
+    let large = Bytes::from(vec![0; 1 << 20]);
+    for role in BOTH {
+        let mut rig = Rig::new(role);
+        for written in 1..=3 {
+            rig.feed(large.clone());
+            assert!(rig.task.flush(&mut rig.conn).is_ready());
+            assert_eq!(rig.task.wakes(), 0, "it woke itself for the flush of number {written}");
         }
     }
 }
