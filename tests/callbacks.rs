@@ -128,6 +128,52 @@ fn cancelling_takes_effect_at_once_and_is_idempotent() {
 }
 
 #[test]
+fn cancelling_earlier_ones_skips_and_repeats_none() {
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    let earlier = [callbacks.on_each(log.line("1")), callbacks.on_each(log.line("2"))];
+    callbacks.on_each(log.line("3"));
+    let mut fourth = log.line("4");
+    callbacks.on_each(move |peer, message| {
+        earlier.iter().for_each(Registration::cancel);
+        fourth(peer, message);
+    });
+    callbacks.on_each(log.line("5"));
+    callbacks.on_each(log.line("6"));
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["1", "2", "3", "4", "5", "6"]);
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["3", "4", "5", "6"]);
+}
+
+#[test]
+fn what_a_callback_cancels_in_its_drop_is_never_reached() {
+    struct CancelsAtDrop(Vec<Registration>);
+    impl Drop for CancelsAtDrop {
+        fn drop(&mut self) {
+            self.0.iter().for_each(Registration::cancel);
+        }
+    }
+    let (us, mut peer) = Connection::pair();
+    let log = Log::default();
+    let (mut us, callbacks) = us.callbacks();
+    let victims = Arc::new(Mutex::new(CancelsAtDrop(Vec::new())));
+    let held = Arc::clone(&victims);
+    let first = callbacks.on_each(log.line("first"));
+    callbacks.on_each(move |peer, _| {
+        let _held = &held;
+        peer.unhook();
+    });
+    let following = callbacks.on_each(log.line("following"));
+    callbacks.on_each(log.line("last"));
+    victims.lock().unwrap().0.extend([first, following]);
+    drop(victims);
+    pass(&mut us, &mut peer);
+    assert_eq!(log.take(), ["first", "last"]);
+}
+
+#[test]
 fn each_registration_is_its_own() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     fn count(_: &mut Peer<'_>, _: &Message) {

@@ -1,6 +1,6 @@
 //! [`Lists`]: the callbacks of one connection.
 
-use std::{collections::BTreeMap, mem};
+use std::{collections::VecDeque, mem};
 
 use crate::{close::Finish, connection::Peer, error::Error, message::Message};
 
@@ -9,9 +9,6 @@ pub(super) type NextCallback = Box<dyn FnOnce(&mut Peer<'_>, &Message) + Send>;
 pub(super) type EachCallback = Box<dyn FnMut(&mut Peer<'_>, &Message) -> bool + Send>;
 pub(super) type ErrorCallback = Box<dyn FnOnce(&Error) + Send>;
 pub(super) type FinishCallback = Box<dyn FnOnce(&Finish) + Send>;
-
-/// The callbacks of one kind, by the number of their registration, and so in its order.
-pub(super) type List<T> = BTreeMap<u64, T>;
 
 /// The callbacks of one connection.
 ///
@@ -48,11 +45,55 @@ impl Lists {
         if !(dead.0.is_empty() && dead.1.is_empty() && dead.2.is_empty()) {
             return Some(Box::new(move |_| drop(dead)));
         }
-        let waiting = self.finish.pop_first();
+        let waiting = self.finish.pop_first(u64::MAX);
         if waiting.is_none() {
             self.stage = Stage::Ended(finish.clone());
         }
-        waiting.map(|(_, callback)| callback)
+        waiting
+    }
+}
+
+/// The callbacks of one kind, in the order of registration: each behind its number, which only grows.
+pub(super) struct List<T>(VecDeque<(u64, T)>);
+
+impl<T> List<T> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a callback with a number higher than all before.
+    pub(super) fn push(&mut self, id: u64, callback: T) {
+        self.0.push_back((id, callback));
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Option<T> {
+        let at = self.0.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.0.remove(at).map(|(_, callback)| callback)
+    }
+
+    /// Takes the first one off if its number is below `upcoming`.
+    pub(super) fn pop_first(&mut self, upcoming: u64) -> Option<T> {
+        self.0.front().filter(|(id, _)| *id < upcoming)?;
+        self.0.pop_front().map(|(_, callback)| callback)
+    }
+
+    /// The place of number `id`, or else of the following one. It was at `hint` when somebody last looked,
+    /// and is there still unless one before it was taken off.
+    pub(super) fn find(&self, id: u64, hint: usize) -> usize {
+        match self.0.get(hint) {
+            Some((found, _)) if *found == id => hint,
+            _ => self.0.partition_point(|(number, _)| *number < id),
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<(u64, &mut T)> {
+        self.0.get_mut(at).map(|(id, callback)| (*id, callback))
+    }
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
     }
 }
 

@@ -177,14 +177,31 @@ impl Callbacks {
         while let Some(callback) = self.take_first(|lists| &mut lists.next, upcoming) {
             callback(peer, message);
         }
-        let mut from = 0;
-        while let Some((id, mut callback)) = self.take_each(from, upcoming) {
-            if callback(peer, message) {
-                self.put_back(id, callback);
-            } else {
+        let (mut lists, mut at) = (self.lock(), 0);
+        while let Some((id, place)) = lists.each.get_mut(at).filter(|(id, _)| *id < upcoming) {
+            let Some(mut callback) = place.take() else {
+                at += 1;
+                continue;
+            };
+            drop(lists);
+            if !callback(peer, message) {
                 self.cancel(id);
             }
-            from = id + 1;
+            lists = self.lock();
+            at = lists.each.find(id, at);
+            match lists.each.get_mut(at) {
+                Some((found, place)) if found == id => {
+                    *place = Some(callback);
+                    at += 1;
+                }
+                _ => {
+                    // It was cancelled. Dropping it may cancel others.
+                    drop(lists);
+                    drop(callback);
+                    lists = self.lock();
+                    at = lists.each.find(id, at);
+                }
+            }
         }
     }
 
@@ -206,10 +223,10 @@ impl Callbacks {
     pub(super) fn cancel(&self, id: u64) {
         let mut lists = self.lock();
         let cancelled = (
-            lists.next.remove(&id),
-            lists.each.remove(&id),
-            lists.error.remove(&id),
-            lists.finish.remove(&id),
+            lists.next.remove(id),
+            lists.each.remove(id),
+            lists.error.remove(id),
+            lists.finish.remove(id),
         );
         drop(lists);
         drop(cancelled);
@@ -219,7 +236,7 @@ impl Callbacks {
         let mut lists = self.lock();
         let id = lists.upcoming;
         lists.upcoming += 1;
-        list(&mut lists).insert(id, callback);
+        list(&mut lists).push(id, callback);
         let ended = lists.resume_settling();
         drop(lists);
         if let Some(finish) = ended {
@@ -244,24 +261,7 @@ impl Callbacks {
 
     /// Takes the first callback of a list if it was registered before number `upcoming`.
     fn take_first<T>(&self, list: fn(&mut Lists) -> &mut List<T>, upcoming: u64) -> Option<T> {
-        let mut lists = self.lock();
-        let first = list(&mut lists).first_entry()?;
-        (*first.key() < upcoming).then(|| first.remove())
-    }
-
-    /// Takes the first callback numbered `from..upcoming` out of its place, to be run.
-    fn take_each(&self, from: u64, upcoming: u64) -> Option<(u64, EachCallback)> {
-        let mut lists = self.lock();
-        lists.each.range_mut(from..upcoming).find_map(|(&id, place)| Some((id, place.take()?)))
-    }
-
-    /// Puts a callback back into its place, unless it was cancelled while it ran.
-    fn put_back(&self, id: u64, callback: EachCallback) {
-        // What stays in here is dropped at the end, when the lock is free.
-        let mut callback = Some(callback);
-        if let Some(place) = self.lock().each.get_mut(&id) {
-            *place = callback.take();
-        }
+        list(&mut self.lock()).pop_first(upcoming)
     }
 
     fn lock(&self) -> MutexGuard<'_, Lists> {
