@@ -294,14 +294,13 @@ impl Core {
         self.last.is_none() && self.decoder.is_starved()
     }
 
-    /// Whether nothing is going on: nobody waits, what was read has been taken, and no end is near.
+    /// Whether nothing is going on: what was read has been taken, and no end is near.
     #[inline]
     pub(super) fn is_calm(&self) -> bool {
         self.closing.is_open()
             && self.last.is_none()
             && self.given_up.is_none()
             && self.inbox.is_empty()
-            && self.wakers.nobody_waits()
             && !self.replies_overflow()
             && !self.is_aborted()
     }

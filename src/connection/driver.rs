@@ -71,6 +71,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// long as nobody else wants something, no look at wakers.
     #[inline]
     pub(super) fn next_arrived(&mut self) -> Option<Message> {
+        if self.core.wakers.nobody_waits() { self.next_whole() } else { None }
+    }
+
+    /// The next message, if nothing is to be done but to take it.
+    #[inline]
+    fn next_whole(&mut self) -> Option<Message> {
         if self.core.is_starved() || self.turn.is_over() || !self.core.is_calm() {
             return None;
         }
@@ -86,6 +92,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             loop {
                 if let Some(event) = driver.take_from_inbox() {
                     return Poll::Ready(Some(event));
+                }
+                if let Some(message) = driver.next_whole() {
+                    return Poll::Ready(Some(Event::Message(message)));
                 }
                 match driver.step(Half::Stream, Scope::All, cx) {
                     Step::Event(event) => return Poll::Ready(Some(event)),
@@ -107,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let queued = self.core.outgoing.len();
         let room = queued < self.core.outbox_size() && !self.turn.is_full(queued);
-        if room && self.core.is_calm() {
+        if room && self.core.wakers.nobody_waits() && self.core.is_calm() {
             return Poll::Ready(Ok(()));
         }
         self.poll_room_or_write(cx)
