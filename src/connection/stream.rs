@@ -13,6 +13,7 @@ use crate::{
     close::Finish,
     ext::{
         Duplex, Event,
+        delegate::poll_message,
         sealed::{Facts, Sealed},
     },
     message::Message,
@@ -24,16 +25,11 @@ use crate::{
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Connection<S> {
     type Item = Message;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        if let Some(message) = self.driver_mut().next_arrived() {
-            return Poll::Ready(Some(message));
-        }
-        loop {
-            match ready!(self.as_mut().poll_event(cx)) {
-                Some(Event::Message(message)) => return Poll::Ready(Some(message)),
-                Some(_) => {}
-                None => return Poll::Ready(None),
-            }
+        match self.driver_mut().next_arrived() {
+            Some(message) => Poll::Ready(Some(message)),
+            None => poll_message(self, cx),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Polls for the next message: for the events in between, `poll_event` has done all there is to do.
-pub(super) fn poll_message<C: Duplex>(
+pub(crate) fn poll_message<C: Duplex>(
     mut conn: Pin<&mut C>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Message>> {

@@ -1,7 +1,7 @@
 //! [`ConnectionExt`] and its combinators, one file each. They know a connection only as a [`Duplex`].
 
 #[macro_use]
-mod delegate;
+pub(crate) mod delegate;
 
 mod callbacks;
 mod close_with;
