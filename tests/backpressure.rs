@@ -172,6 +172,34 @@ fn messages_already_read_wait_with_the_reading() {
 }
 
 #[test]
+fn what_was_not_decoded_for_want_of_room_comes_before_what_is_read() {
+    for role in BOTH {
+        let rig = Rig::with(role, quiet());
+        // One read brings many, and each answer alone passes the mark.
+        rig.receive((0..100).map(|i| Frame::text(i.to_string())));
+        rig.receive([Frame::text("100")]);
+        rig.wire.end();
+        let mut rig = rig.weave(|conn| conn.on_each(|peer, _| peer.send(vec![0; 2 << 20])));
+        let expected: Vec<Message> = (0..=100).map(|i| i.to_string().into()).collect();
+        assert_eq!(rig.settle(), expected, "{}", rig.finish());
+    }
+}
+
+#[test]
+fn pings_whose_answers_did_not_fit_are_answered_when_the_peer_reads() {
+    for role in BOTH {
+        let mut rig = Rig::with(role, quiet());
+        rig.wire.block_writes();
+        rig.wire.give(rig.encode([Frame::ping([7; 125])]).repeat(100_000));
+        assert_eq!(rig.settle(), []);
+        assert!(rig.wire.unread() > 0, "their answers do not fit");
+        rig.wire.unblock_writes();
+        assert_eq!(rig.settle(), []);
+        assert_eq!(rig.sent().len(), 100_000);
+    }
+}
+
+#[test]
 fn a_hook_may_pass_the_mark_by_what_one_message_brings() {
     for role in BOTH {
         let mut rig = rig(role, 1_000);

@@ -197,6 +197,19 @@ fn what_is_allocated_follows_what_has_arrived() {
 }
 
 #[test]
+fn what_is_allocated_follows_what_has_arrived_from_little_to_much() {
+    for role in BOTH {
+        for arrived in [1_000, 20_000, 60_000, 66_000, 300_000, 1_100_000] {
+            let mut rig = Rig::new(role);
+            rig.wire.give([header(role, 16 << 20), vec![1; arrived]].concat());
+            let peak = allocator::peak_of(|| assert_eq!(rig.settle(), []));
+            // The buffer to read into, as well.
+            assert!(peak < 5 * arrived + 80_000, "{arrived} arrived, {peak} allocated");
+        }
+    }
+}
+
+#[test]
 fn empty_fragments_hold_no_memory() {
     for role in BOTH {
         let mut rig = Rig::new(role);

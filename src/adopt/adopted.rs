@@ -231,7 +231,7 @@ where
         let len = feed(&mut this.outgoing, data);
         // The next write, or a flush, goes on with what has to wait.
         let _ = this.poll_hand_over(cx)?;
-        this.outgoing.settle();
+        this.outgoing.rest();
         Poll::Ready(Ok(len))
     }
 

@@ -23,7 +23,8 @@ pub(super) struct Alarm {
     task: Option<Identity>,
 }
 
-/// What tells wakers apart. To keep a waker for that would keep its task alive, which may own this.
+/// What tells wakers apart. To keep a waker for that would keep its task, which may own this, alive for
+/// longer than until it rings.
 type Identity = (usize, usize);
 
 /// The waker that the sleep gets.
@@ -49,8 +50,9 @@ impl Alarm {
 
     /// Waits for the sleep to complete, be it early.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.task = Some(identity(cx.waker()));
-        if !self.bell.wakes(cx.waker()) {
+        let task = cx.waker().clone();
+        self.task = Some(identity(&task));
+        if !self.bell.wakes(task) {
             return Poll::Pending;
         }
         let bell = Waker::from(Arc::clone(&self.bell));
@@ -64,8 +66,8 @@ fn identity(waker: &Waker) -> Identity {
 
 impl Bell {
     /// Has `waker` woken when it rings; tells whether it has rung before.
-    fn wakes(&self, waker: &Waker) -> bool {
-        self.exchange(Some(waker.clone()), false).0
+    fn wakes(&self, waker: Waker) -> bool {
+        self.exchange(Some(waker), false).0
     }
 
     // Wakers are cloned, woken and dropped outside of the lock: they run the code of an executor.

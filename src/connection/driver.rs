@@ -279,10 +279,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.reader = if closing { Reader::Present } else { Reader::Absent };
         }
         let result = self.with_transport_waker(half, cx, poll);
-        self.core.decoder.settle();
         match result {
-            Poll::Ready(_) => self.core.wakers.ready(half),
+            Poll::Ready(_) => {
+                self.core.decoder.settle();
+                self.core.wakers.ready(half);
+            }
             Poll::Pending => {
+                self.core.decoder.rest();
                 self.core.wakers.wait(half, cx.waker());
                 if half == Half::Stream {
                     self.stream_waits_to_write = !self.core.outgoing.is_empty();

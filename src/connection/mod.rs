@@ -56,8 +56,9 @@ use crate::{
 /// After `split` the two halves may live in two tasks. The last message that was fed then waits in the
 /// sink half itself until that is polled again.
 ///
-/// A flood starves nobody: after 1 MiB or 128 reads without waiting, or 1,000 frames that give no
-/// message, the connection writes what is queued and lets other tasks run before it goes on.
+/// A flood starves nobody: after 1 MiB read, 4 MiB written, 128 reads or writes without waiting, or 1,000
+/// frames that give no message, the connection lets other tasks run before it goes on, and writes what is
+/// queued before that.
 ///
 /// # Dropping
 ///

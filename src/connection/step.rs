@@ -80,7 +80,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return self.write_and_wait(half, Reading::Held, cx);
         }
         let starved = self.core.is_starved();
-        if !starved && self.core.closing().reads_data() && !self.core.replies_overflow() {
+        let takes_data = self.core.closing().reads_data();
+        // Decided once: what is written on the way may make room, but what was not decoded for want of it
+        // comes before what is read.
+        let held = takes_data && self.core.replies_overflow();
+        if !starved && takes_data && !held {
             match self.decode() {
                 Decoding::Event(event) => return Step::Event(event),
                 Decoding::Frame => return Step::Progress,
@@ -100,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.turn.write_is_due(self.core.outgoing.len()) {
             self.poll_write(half, cx);
         }
-        let reading = self.poll_read(cx);
+        let reading = if held { Reading::Held } else { self.poll_read(cx) };
         if reading == Reading::Open {
             return Step::Progress;
         }
@@ -201,9 +205,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let takes_data = self.core.closing().reads_data();
         if !self.wire.input_is_open() {
             return Reading::Ended;
-        }
-        if takes_data && self.core.replies_overflow() {
-            return Reading::Held;
         }
         // What is left must not keep the thread's buffer from this read.
         self.core.decoder.settle();

@@ -124,13 +124,13 @@ impl Assembler {
     }
 
     /// Grows with what has arrived, so that a peer pays for memory by sending, and many small fragments
-    /// are not moved at each. What is known to be still to come is made room for up to sixteen times
-    /// that: memory which nobody has written to takes addresses, and to move what is large takes time.
+    /// are not moved at each. What is known to be still to come is made room for up to four times that,
+    /// since to move what is large takes time.
     fn make_room(&mut self, piece: usize, left: Option<usize>) {
         let (len, capacity) = (self.payload.len(), self.payload.capacity());
         if capacity - len < piece {
             let wanted = match left {
-                Some(left) => (len + left).min(16 * (len + piece)),
+                Some(left) => len.saturating_add(left).min((len + piece).saturating_mul(4)),
                 None => (2 * capacity).max(2 * piece),
             };
             self.payload.reserve_exact(wanted - len);

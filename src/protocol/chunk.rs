@@ -24,6 +24,10 @@ impl Chunk {
 
     /// Goes on with `len` bytes that were read into `buffer`.
     pub(super) fn feed(&mut self, mut buffer: Buffer, len: usize) {
+        debug_assert!(
+            self.rest().len() <= AHEAD,
+            "only what is less than a frame is left undecoded"
+        );
         let start = buffer.put_ahead(self.rest());
         *self = Self { buffer, start, end: AHEAD + len };
     }
@@ -58,14 +62,11 @@ impl Chunk {
         mask::copy(&self.rest()[header.size..][..header.len], header.key).into()
     }
 
-    /// Moves out of the buffer for reading when that is nearly empty: what is left may stay for long.
+    /// Moves out of the buffer for reading if `most` bytes, or less, are left: they may stay for long.
     #[inline]
-    pub(super) fn settle(&mut self) {
-        if self.end - self.start <= LITTLE && self.buffer.is_lent() {
+    pub(super) fn settle(&mut self, most: usize) {
+        if self.end - self.start <= most && self.buffer.is_lent() {
             *self = Self::holding(self.rest());
         }
     }
 }
-
-/// Up to here, an eighth of the buffer, what is left is moved.
-const LITTLE: usize = 8 << 10;

@@ -68,10 +68,15 @@ impl Decoder {
         self.chunk.feed(buffer, len);
     }
 
-    /// Nothing more is decoded for now: what has arrived is kept in as little memory as it takes.
+    /// Nothing is decoded for a moment: what is left, if it is little, is kept in as little memory.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        self.chunk.settle();
+        self.chunk.settle(LITTLE);
+    }
+
+    /// Nothing is decoded for perhaps a long time: what is left is kept in as much memory as it takes.
+    pub(crate) fn rest(&mut self) {
+        self.chunk.settle(usize::MAX);
     }
 
     /// The next message, if all of it is there, in one frame: nothing has to be kept for later. What is
@@ -244,3 +249,6 @@ fn decode_close(mut payload: Bytes) -> Result<CloseFrame, Violation> {
     })?;
     Ok(CloseFrame { code, reason })
 }
+
+/// To move so much, an eighth of what a read brings, costs little.
+const LITTLE: usize = 8 << 10;
