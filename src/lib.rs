@@ -96,6 +96,7 @@ mod net;
 mod protocol;
 mod rt;
 mod socket;
+mod stats;
 mod sync;
 mod timeout;
 
@@ -123,6 +124,7 @@ pub use crate::{
     net::{Acceptor, Client, Origins, Proxy, Server, ServerHandle, Shutdown, connect, listen},
     rt::Listening,
     socket::Socket,
+    stats::{Stats, Traffic},
 };
 
 #[cfg(doctest)]

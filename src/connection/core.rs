@@ -1,6 +1,6 @@
 //! [`Core`]: the connection without its transport: what hooks can reach.
 
-use std::{collections::VecDeque, mem, sync::Arc, task::Waker};
+use std::{collections::VecDeque, mem, sync::Arc, task::Waker, time::Duration};
 
 use bytes::Bytes;
 
@@ -21,6 +21,7 @@ use crate::{
         Buffer, Closing, Decoded, Decoder, Deflater, Inflater, MAX_CONTROL_PAYLOAD, Origin,
         Outgoing, Violation,
     },
+    stats::{OpenFor, Stats, Traffic},
 };
 
 /// The state of a connection, apart from input and output.
@@ -42,6 +43,8 @@ pub(crate) struct Core {
     /// `outgoing`.
     pub(super) taken: VecDeque<(u64, u64)>,
     pub(super) hook: Hook,
+    pub(super) received: Traffic,
+    pub(super) open_for: OpenFor,
     /// Whether a message, or a part of one, has come or gone since that was last asked.
     stirred: bool,
     /// How the connection ended for whoever gave it up; what comes later does not change it.
@@ -68,7 +71,7 @@ pub(super) enum Decoding {
 }
 
 impl Core {
-    pub(super) fn new(role: Role, config: Arc<Config>, read: &[u8]) -> Self {
+    pub(super) fn new(role: Role, config: Arc<Config>, read: &[u8], open_for: OpenFor) -> Self {
         Self {
             role,
             config,
@@ -83,6 +86,8 @@ impl Core {
             outbox: None,
             taken: VecDeque::new(),
             hook: Hook::Idle,
+            received: Traffic { wire: read.len() as u64, ..Traffic::default() },
+            open_for,
             stirred: false,
             given_up: None,
         }
@@ -237,7 +242,8 @@ impl Core {
             self.wakers.wake_all();
         }
         let limit = self.outbox_size();
-        let outbox = self.outbox.get_or_insert_with(|| Arc::new(Outbox::new(limit)));
+        let outbox =
+            self.outbox.get_or_insert_with(|| Arc::new(Outbox::new(limit, self.open_for.clone())));
         let outbox = Arc::clone(outbox);
         match self.ending() {
             Some(finish) => outbox.end(finish.clone()),
@@ -245,6 +251,23 @@ impl Core {
             None => {}
         }
         outbox
+    }
+
+    /// What has gone over the connection, without what only the timers know, and handles have queued.
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            received: self.received,
+            sent: self.outgoing.sent(),
+            queued: self.outgoing.len(),
+            ..Stats::default()
+        }
+    }
+
+    /// Tells handles what has gone over the connection.
+    pub(super) fn note_stats(&self, latency: Option<Duration>) {
+        if let Some(outbox) = &self.outbox {
+            outbox.note_stats(Stats { latency, ..self.stats() });
+        }
     }
 
     /// Queues what handles have asked for; returns whether that was anything.
@@ -310,6 +333,8 @@ impl Core {
     pub(super) fn next_message(&mut self) -> Option<Message> {
         let message = self.decoder.next_message(&self.config)?;
         self.stirred = true;
+        self.received.frames += 1;
+        self.received.message(message.len());
         Some(message)
     }
 
@@ -318,10 +343,13 @@ impl Core {
         if self.last.is_some() {
             return Decoding::Last;
         }
-        match self.decoder.decode(&self.config) {
+        let decoded = self.decoder.decode(&self.config);
+        self.received.frames += u64::from(matches!(decoded, Ok(Some(_))));
+        match decoded {
             Ok(None) => return Decoding::Starved,
             Ok(Some(Decoded::Message(message))) => {
                 self.stirred = true;
+                self.received.message(message.len());
                 return Decoding::Event(Event::Message(message));
             }
             Ok(Some(Decoded::Ping(payload))) => {

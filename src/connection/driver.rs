@@ -23,6 +23,8 @@ use crate::{
     ext::Event,
     message::Message,
     protocol::Closing,
+    rt,
+    stats::{OpenFor, Stats},
 };
 
 /// A transport and what is needed to drive a connection over it.
@@ -47,14 +49,24 @@ enum Reader {
 
 impl<S> Driver<S> {
     pub(super) fn new(io: S, role: Role, config: Arc<Config>, read: &[u8]) -> Self {
+        let timer = rt::timer(&config.clock);
+        let open_for = OpenFor::from_now(timer.clone());
         Self {
             wire: Wire::new(io),
-            timers: Timers::new(&config),
-            core: Core::new(role, config, read),
+            timers: Timers::new(timer),
+            core: Core::new(role, config, read, open_for),
             turn: Turn::default(),
             stream_waits_to_write: false,
             reader: Reader::Absent,
         }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = self.core.stats();
+        stats.queued += self.core.outbox.as_ref().map_or(0, |outbox| outbox.size());
+        stats.latency = self.timers.latency();
+        stats.open_for = self.core.open_for.get();
+        stats
     }
 
     /// Whether the peer may still be sending to a side that has failed: closing TCP on that would
@@ -287,6 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Poll::Pending => {
                 self.core.decoder.rest();
                 self.core.wakers.wait(half, cx.waker());
+                self.core.note_stats(self.timers.latency());
                 if half == Half::Stream {
                     self.stream_waits_to_write = !self.core.outgoing.is_empty();
                 }
@@ -295,6 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.core.closing().finish().is_some() {
             // As far as that goes without waiting.
             let _ = self.wire.poll_shut(cx);
+            self.core.note_stats(self.timers.latency());
         }
         result
     }

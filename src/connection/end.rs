@@ -86,6 +86,7 @@ impl Core {
         };
         let finish = self.closing.given_up(code, self.outgoing.is_empty());
         self.given_up = Some(finish.clone());
+        self.open_for.end();
         if let Some(outbox) = &self.outbox {
             outbox.end(finish.clone());
         }
@@ -146,6 +147,7 @@ impl Core {
 
     fn on_ended(&mut self) {
         self.outgoing.discard();
+        self.open_for.end();
         if let Some(finish) = self.closing.finish() {
             tracing::debug!(%finish, "connection ended");
             if let Some(outbox) = &self.outbox {

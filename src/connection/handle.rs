@@ -20,6 +20,7 @@ use crate::{
     close::{CloseCode, CloseFrame, Finish},
     error::{Error, ErrorKind},
     message::Message,
+    stats::Stats,
     sync::AtomicU64,
 };
 
@@ -263,6 +264,25 @@ impl Handle {
             }
             listener.await;
         }
+    }
+
+    /// What has gone over the connection, as of when it last waited: in between nobody writes it down.
+    ///
+    /// ```
+    /// # use futures::StreamExt;
+    /// # use wsweave::{Connection, ConnectionExt};
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let handle = conn.handle();
+    /// handle.send("hello").await?;
+    /// assert!(handle.stats().queued > 5);
+    /// assert!(futures::poll!(conn.next()).is_pending());
+    /// assert_eq!(handle.stats().sent.messages, 1);
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.outbox.stats()
     }
 
     /// Tells whether messages are still accepted.

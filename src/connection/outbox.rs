@@ -13,6 +13,7 @@ use event_listener::EventListener;
 use crate::{
     close::{CloseFrame, Finish},
     message::Message,
+    stats::{OpenFor, Stats},
     sync::{AtomicBool, AtomicWaker, Event, Mutex, MutexGuard},
 };
 
@@ -39,6 +40,9 @@ struct State {
     /// How many items have ever been put in, and how many of them written to the transport.
     put: u64,
     written: u64,
+    /// As of when the connection last waited.
+    stats: Stats,
+    open_for: OpenFor,
 }
 
 #[derive(Debug)]
@@ -94,10 +98,17 @@ impl Entry<'_> {
 }
 
 impl Outbox {
-    pub(super) fn new(limit: usize) -> Self {
-        let (phase, items) = (Phase::Open, VecDeque::new());
+    pub(super) fn new(limit: usize, open_for: OpenFor) -> Self {
         Self {
-            state: Mutex::new(State { phase, items, size: 0, put: 0, written: 0 }),
+            state: Mutex::new(State {
+                phase: Phase::Open,
+                items: VecDeque::new(),
+                size: 0,
+                put: 0,
+                written: 0,
+                stats: Stats::default(),
+                open_for,
+            }),
             limit,
             filled: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
@@ -131,6 +142,18 @@ impl Outbox {
 
     pub(super) fn has_room(&self) -> bool {
         self.lock().size < self.limit
+    }
+
+    /// How many bytes wait.
+    pub(super) fn size(&self) -> usize {
+        self.lock().size
+    }
+
+    /// What has gone over the connection.
+    pub(super) fn stats(&self) -> Stats {
+        let state = self.lock();
+        let queued = state.stats.queued + state.size;
+        Stats { queued, open_for: state.open_for.get(), ..state.stats }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -201,6 +224,11 @@ impl Outbox {
         self.written.notify(usize::MAX);
     }
 
+    /// The connection's side: what has gone over it.
+    pub(super) fn note_stats(&self, stats: Stats) {
+        self.lock().stats = stats;
+    }
+
     /// Nothing is accepted any more, and what waits stays.
     pub(super) fn seal(&self) {
         let mut state = self.lock();
@@ -218,6 +246,8 @@ impl Outbox {
             return;
         }
         state.phase = Phase::Ended(Box::new(finish));
+        state.open_for.end();
+        state.size = 0;
         let items = mem::take(&mut state.items);
         drop(state);
         // After the lock: payloads may run their owner's code when dropped.

@@ -217,6 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     self.core.feed(buffer, len);
                 }
                 self.turn.read(len);
+                self.core.received.wire += len as u64;
                 self.timers.heard();
             }
             Poll::Ready(Err(error)) if is_interrupted(&error) => self.turn.read(0),

@@ -17,6 +17,7 @@ use crate::{
         sealed::{Facts, Sealed},
     },
     message::Message,
+    stats::Stats,
 };
 
 /// Messages, then `None`, once: [`finish`](crate::ConnectionExt::finish) says how it ended.
@@ -74,6 +75,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for Connection<S> {
             compression: driver.core.compression,
             latency: driver.timers.latency(),
         }
+    }
+
+    fn traffic(&self) -> Stats {
+        self.driver().stats()
     }
 
     fn give_up(self: Pin<&mut Self>) -> Finish {

@@ -8,10 +8,7 @@ use std::{
 };
 
 use super::alarm::Alarm;
-use crate::{
-    config::{Config, Timer},
-    rt,
-};
+use crate::config::{Config, Timer};
 
 /// What a connection that waits, waits for.
 #[derive(Clone, Copy, Debug)]
@@ -66,9 +63,9 @@ enum Keepalive {
 }
 
 impl Timers {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(timer: Option<Arc<dyn Timer>>) -> Self {
         Self {
-            timer: rt::timer(&config.clock),
+            timer,
             alarm: None,
             closing_since: None,
             stalled_since: None,

@@ -15,6 +15,7 @@ use crate::{
         OnFinish, OnNext, OnNextText, OnPing, OnPong, Results, Run, WithCallbacks,
     },
     message::Message,
+    stats::Stats,
 };
 
 /// Hooks, and what else every connection can do under any number of them.
@@ -738,6 +739,27 @@ pub trait ConnectionExt: Duplex {
     /// ```
     fn forget_head(&mut self) {
         Pin::new(self).peer().forget_head();
+    }
+
+    /// What has gone over the connection so far: messages, frames and bytes each way, what waits to be
+    /// written, for how long it has been open. It stays when the connection has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::SinkExt;
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (mut conn, _peer) = Connection::pair();
+    /// conn.feed("waits".into()).await?;
+    /// assert_eq!((conn.stats().queued, conn.stats().sent.wire), (11, 0));
+    /// conn.flush().await?;
+    /// assert_eq!((conn.stats().queued, conn.stats().sent.wire), (0, 11));
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    fn stats(&self) -> Stats {
+        self.traffic()
     }
 
     /// The round trip that keepalive has measured last: the time from a ping, sent into silence, to

@@ -205,6 +205,10 @@ macro_rules! delegate_duplex {
             self.$inner.facts()
         }
 
+        fn traffic(&self) -> $crate::Stats {
+            self.$inner.traffic()
+        }
+
         fn give_up(self: std::pin::Pin<&mut Self>) -> $crate::Finish {
             self.project().$inner.give_up()
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_core::FusedStream;
 use futures_sink::Sink;
 
-use crate::{close::Finish, connection::Peer, error::Error, message::Message};
+use crate::{close::Finish, connection::Peer, error::Error, message::Message, stats::Stats};
 
 /// A connection, or a connection with hooks: a stream and a sink of messages whose events hooks can
 /// see.
@@ -66,6 +66,10 @@ pub trait Duplex:
     /// each.
     #[doc(hidden)]
     fn facts(&self) -> sealed::Facts<'_>;
+
+    /// What has gone over the connection: see [`ConnectionExt::stats`](crate::ConnectionExt::stats).
+    #[doc(hidden)]
+    fn traffic(&self) -> Stats;
 
     /// Settles how the connection ended for the case that it is given up now, dropped or taken apart,
     /// and returns that: its own end if it has ended. Nothing changes it afterwards.

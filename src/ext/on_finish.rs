@@ -19,6 +19,7 @@ use crate::{
         sealed::{Facts, Sealed},
     },
     message::Message,
+    stats::Stats,
 };
 
 pin_project! {
@@ -154,6 +155,10 @@ impl<C: Duplex, F: FnOnce(&Finish)> Duplex for OnFinish<C, F> {
 
     fn facts(&self) -> Facts<'_> {
         self.inner().facts()
+    }
+
+    fn traffic(&self) -> Stats {
+        self.inner().traffic()
     }
 
     fn give_up(self: Pin<&mut Self>) -> Finish {

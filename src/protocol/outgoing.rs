@@ -9,7 +9,7 @@ use super::{
     frame::{FIN, HEADER_ROOM, HeaderBytes, OpCode, RSV1},
     mask::{self, Key},
 };
-use crate::{close::CloseFrame, config::Role, message::Message};
+use crate::{close::CloseFrame, config::Role, message::Message, stats::Traffic};
 
 /// Frames that wait to be written, encoded.
 ///
@@ -34,6 +34,8 @@ pub(crate) struct Outgoing {
     replies_len: usize,
     /// Where compression was agreed on.
     deflater: Option<Box<Deflater>>,
+    /// But for the bytes on the wire, which `written` has.
+    sent: Traffic,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl Outgoing {
             replies: VecDeque::new(),
             replies_len: 0,
             deflater: None,
+            sent: Traffic::default(),
         }
     }
 
@@ -107,6 +110,11 @@ impl Outgoing {
         self.written + self.len as u64
     }
 
+    /// What has been queued, and how much of it written.
+    pub(crate) fn sent(&self) -> Traffic {
+        Traffic { wire: self.written, ..self.sent }
+    }
+
     /// How many of the bytes that wait are what reading itself produced.
     pub(crate) fn replies_len(&self) -> usize {
         self.replies_len
@@ -129,6 +137,7 @@ impl Outgoing {
             return self.compressed_or_cut(message, fragment_size, origin);
         }
         let opcode = if message.is_text() { OpCode::Text } else { OpCode::Binary };
+        self.sent.message(message.len());
         self.frame(FIN, opcode, message.into_bytes(), origin);
     }
 
@@ -139,6 +148,7 @@ impl Outgoing {
         fragment_size: Option<usize>,
         origin: Origin,
     ) {
+        self.sent.message(message.len());
         let mut opcode = if message.is_text() { OpCode::Text } else { OpCode::Binary };
         let compressed = self.deflater.as_mut().and_then(|deflater| deflater.compress(&message));
         let mut bits = if compressed.is_some() { RSV1 } else { 0 };
@@ -222,7 +232,8 @@ impl Outgoing {
 
     /// Forgets what waits: the transport is gone.
     pub(crate) fn discard(&mut self) {
-        *self = Self::new(self.role);
+        let (written, sent) = (self.written, self.sent);
+        *self = Self { written, sent, ..Self::new(self.role) };
     }
 
     fn frame(&mut self, bits: u8, opcode: OpCode, payload: Bytes, origin: Origin) {
@@ -316,6 +327,7 @@ impl Outgoing {
     fn record(&mut self, len: usize, origin: Origin) {
         let start = self.end();
         self.len += len;
+        self.sent.frames += 1;
         if origin.is_flushed() {
             self.flush_end = self.end();
         }
