@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     inbox::Inbox,
+    log::Log,
     outbox::{Item, Outbox},
     wakers::Wakers,
 };
@@ -43,6 +44,7 @@ pub(crate) struct Core {
     /// `outgoing`.
     pub(super) taken: VecDeque<(u64, u64)>,
     pub(super) hook: Hook,
+    pub(super) log: Log,
     pub(super) received: Traffic,
     pub(super) open_for: OpenFor,
     /// Whether a message, or a part of one, has come or gone since that was last asked.
@@ -86,6 +88,7 @@ impl Core {
             outbox: None,
             taken: VecDeque::new(),
             hook: Hook::Idle,
+            log: Log::new(role),
             received: Traffic { wire: read.len() as u64, ..Traffic::default() },
             open_for,
             stirred: false,
@@ -164,6 +167,7 @@ impl Core {
 
     pub(super) fn send(&mut self, message: Message, origin: Origin) {
         self.stirred = true;
+        self.log.queued(&message);
         self.outgoing.message(message, self.config.fragment_size, origin);
     }
 
@@ -334,8 +338,14 @@ impl Core {
         let message = self.decoder.next_message(&self.config)?;
         self.stirred = true;
         self.received.frames += 1;
-        self.received.message(message.len());
+        self.note_received(&message);
         Some(message)
+    }
+
+    #[inline]
+    fn note_received(&mut self, message: &Message) {
+        self.received.message(message.len());
+        self.log.received(message);
     }
 
     /// Decodes one frame and does what the protocol asks for.
@@ -349,7 +359,7 @@ impl Core {
             Ok(None) => return Decoding::Starved,
             Ok(Some(Decoded::Message(message))) => {
                 self.stirred = true;
-                self.received.message(message.len());
+                self.note_received(&message);
                 return Decoding::Event(Event::Message(message));
             }
             Ok(Some(Decoded::Ping(payload))) => {

@@ -94,6 +94,7 @@ impl Core {
     }
 
     fn receive_close(&mut self, close: CloseFrame) {
+        self.log.received_close(&close);
         self.queue_last();
         let due = self.change(|closing| closing.receive(close));
         self.queue_close(due);
@@ -101,6 +102,7 @@ impl Core {
     }
 
     fn fail_with(&mut self, violation: Violation) {
+        self.log.failed(&violation);
         self.queue_last();
         let due = self.change(|closing| closing.fail(violation));
         self.queue_close(due);
@@ -116,6 +118,7 @@ impl Core {
 
     fn queue_close(&mut self, close: Option<CloseFrame>) {
         if let Some(close) = close {
+            self.log.queued_close(&close);
             self.outgoing.close(&close);
         }
     }
@@ -149,7 +152,7 @@ impl Core {
         self.outgoing.discard();
         self.open_for.end();
         if let Some(finish) = self.closing.finish() {
-            tracing::debug!(%finish, "connection ended");
+            self.log.ended(finish);
             if let Some(outbox) = &self.outbox {
                 outbox.end(finish.clone());
             }

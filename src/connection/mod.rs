@@ -7,6 +7,7 @@ mod end;
 mod handle;
 mod inbox;
 mod linger;
+mod log;
 mod outbox;
 mod peer;
 mod pipe;
@@ -268,9 +269,11 @@ impl<S> Connection<S> {
     }
 
     pub(crate) fn with_peer_addr(mut self, peer_addr: Option<SocketAddr>) -> Self {
-        if let Some(opening) = &mut self.driver_mut().core.opening {
+        let core = &mut self.driver_mut().core;
+        if let Some(opening) = &mut core.opening {
             opening.peer_addr = peer_addr;
         }
+        core.log.opened(peer_addr);
         self
     }
 
