@@ -108,6 +108,9 @@ impl CloseFrame {
     pub(crate) const EMPTY: Self =
         Self { code: CloseCode::NO_STATUS, reason: Text::from_static("") };
 
+    /// What the Close of a sink that is closed says.
+    pub(crate) const NORMAL: Self = Self { code: CloseCode::NORMAL, reason: Text::from_static("") };
+
     /// A Close to send: refuses a code that must not be on the wire, cuts the reason to what fits.
     pub(crate) fn sendable(code: CloseCode, reason: &str) -> Result<Self, Error> {
         if !code.is_sendable() {

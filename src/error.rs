@@ -39,7 +39,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The caller gave something that cannot be used: a close code, a URL, a header.
+    /// Something was given that cannot be used: a close code, a URL, a header; a text where bytes are
+    /// expected.
     InvalidInput,
     /// The connection is closed or closing; nothing more can be sent.
     Closed,

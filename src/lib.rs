@@ -115,9 +115,9 @@ pub use crate::{
     connection::{Connection, Handle, Peer, Pipe, TrySendError},
     error::{Error, ErrorKind},
     ext::{
-        Callbacks, CloseWith, ConnectionExt, Duplex, Event, HookResult, OnEach, OnEachAsync,
-        OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Registration, Results,
-        Run, WithCallbacks,
+        ByteStream, Callbacks, CloseWith, ConnectionExt, Duplex, Event, HookResult, OnEach,
+        OnEachAsync, OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong,
+        Registration, Results, Run, WithCallbacks,
     },
     handshake::answer::{Accept, Refusal},
     message::{Message, Text},

@@ -4,8 +4,9 @@ use std::{future::Future, marker::PhantomPinned, pin::Pin, rc::Rc};
 
 use static_assertions::{assert_impl_all as is, assert_not_impl_any as is_not};
 use wsweave::{
-    Callbacks, CloseWith, Connection, Event, Finish, OnEach, OnEachAsync, OnEachText, OnError,
-    OnFinish, OnNext, OnNextText, OnPing, OnPong, Pipe, Registration, Results, Run, WithCallbacks,
+    ByteStream, Callbacks, CloseWith, Connection, Event, Finish, OnEach, OnEachAsync, OnEachText,
+    OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Pipe, Registration, Results, Run,
+    WithCallbacks,
 };
 
 /// Neither `Send` nor `Sync`.
@@ -45,6 +46,10 @@ is_not!(WithCallbacks<OnFinish<Connection<Pipe>, LocalFinish>>: Send, Sync);
 is!(Results<()>: Send, Sync, Unpin);
 is_not!(Results<Pinned>: Unpin);
 is_not!(Results<Local>: Send, Sync);
+
+is!(ByteStream<()>: Send, Sync, Unpin);
+is_not!(ByteStream<Pinned>: Unpin);
+is_not!(ByteStream<Local>: Send, Sync);
 
 is!(Run<()>: Send, Sync, Unpin);
 is_not!(Run<Pinned>: Unpin);

@@ -47,6 +47,7 @@ pub(crate) struct Core {
     pub(super) log: Log,
     pub(super) received: Traffic,
     pub(super) open_for: OpenFor,
+    pub(super) reader: Reader,
     /// Whether a message, or a part of one, has come or gone since that was last asked.
     stirred: bool,
     /// How the connection ended for whoever gave it up; what comes later does not change it.
@@ -58,6 +59,15 @@ pub(crate) struct Core {
 pub(super) enum Hook {
     Idle,
     Running,
+}
+
+/// Whether somebody takes the messages that arrive while we are closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Nobody has polled the stream half since the Close was queued.
+    Absent,
+    /// Somebody has, or has said that they will.
+    Present,
 }
 
 /// What a step of decoding gave.
@@ -91,6 +101,7 @@ impl Core {
             log: Log::new(role),
             received: Traffic { wire: read.len() as u64, ..Traffic::default() },
             open_for,
+            reader: Reader::Absent,
             stirred: false,
             given_up: None,
         }

@@ -9,7 +9,7 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
-    core::Core,
+    core::{Core, Reader},
     step::{Reading, Scope, Step},
     timers::{Situation, Timers},
     turn::Turn,
@@ -36,15 +36,6 @@ pub(super) struct Driver<S> {
     pub(super) turn: Turn,
     /// Whether the stream half waits for room to write.
     pub(super) stream_waits_to_write: bool,
-    reader: Reader,
-}
-
-/// Whether somebody takes the messages that arrive while we are closing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reader {
-    /// Nobody has polled the stream half since the Close was queued.
-    Absent,
-    Present,
 }
 
 impl<S> Driver<S> {
@@ -57,7 +48,6 @@ impl<S> Driver<S> {
             core: Core::new(role, config, read, open_for),
             turn: Turn::default(),
             stream_waits_to_write: false,
-            reader: Reader::Absent,
         }
     }
 
@@ -249,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// `None`: a reader that was woken should get its chance first, once.
     fn scope(&mut self, half: Half) -> Option<Scope> {
         let inbox = &self.core.inbox;
-        match self.reader {
+        match self.core.reader {
             _ if !inbox.holds_message() || self.core.is_given_up() => Some(Scope::All),
             _ if half == Half::Stream || self.core.accepts() => Some(Scope::WriteOnly),
             _ if !inbox.is_full() => Some(Scope::All),
@@ -288,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     ) -> Poll<T> {
         if half == Half::Stream {
             let closing = !self.core.closing().is_open();
-            self.reader = if closing { Reader::Present } else { Reader::Absent };
+            self.core.reader = if closing { Reader::Present } else { Reader::Absent };
         }
         let result = self.with_transport_waker(half, cx, poll);
         match result {

@@ -5,15 +5,16 @@ use std::mem;
 use bytes::Bytes;
 
 use super::{
-    core::{Core, Hook},
+    core::{Core, Hook, Reader},
     handle::Handle,
+    wakers::Half,
 };
 use crate::{
-    close::{CloseCode, CloseFrame},
+    close::{CloseCode, CloseFrame, Finish},
     error::Error,
     ext::{Callbacks, HookResult},
     message::Message,
-    protocol::Origin,
+    protocol::{Closing, Origin},
 };
 
 /// The connection as a hook sees it.
@@ -225,6 +226,28 @@ impl<'a> Peer<'a> {
             self.core.begin_close(close);
         }
         Ok(())
+    }
+
+    /// Begins the closing handshake for one who goes on reading: a flush waits for the Close, too, and
+    /// what arrives before the peer's waits to be read, however much it is.
+    pub(crate) fn end_sending(&mut self) {
+        if self.is_open() {
+            self.core.begin_close(CloseFrame::NORMAL);
+        }
+        self.core.outgoing.flush_all();
+        self.core.reader = Reader::Present;
+    }
+
+    /// How the connection ends, once there are the Closes of both sides and all that came before is taken.
+    pub(crate) fn closed(&self) -> Option<Finish> {
+        let closed = matches!(self.core.closing, Closing::Complete { .. });
+        (closed && !self.core.inbox.holds_message())
+            .then(|| self.core.closing.given_up(CloseCode::NORMAL, true))
+    }
+
+    /// Wakes whoever waits for a message: when there is none, they write what is queued.
+    pub(crate) fn wake_reader(&mut self) {
+        self.core.wakers.wake_other(Half::Sink);
     }
 
     pub(crate) fn try_ping(&mut self, payload: Bytes) -> Result<(), Error> {

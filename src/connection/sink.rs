@@ -9,12 +9,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_sink::Sink;
 
 use super::Connection;
-use crate::{
-    close::{CloseCode, CloseFrame},
-    error::Error,
-    message::{Message, Text},
-    protocol::Origin,
-};
+use crate::{close::CloseFrame, error::Error, message::Message, protocol::Origin};
 
 /// `feed` queues, and writes only beyond 64 KiB; `send` queues and writes; `close` goes through the
 /// closing handshake with code 1000 and waits for its end.
@@ -44,7 +39,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Connection<S> {
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let close = CloseFrame { code: CloseCode::NORMAL, reason: Text::default() };
-        self.get_mut().driver_mut().poll_close(close, cx)
+        self.get_mut().driver_mut().poll_close(CloseFrame::NORMAL, cx)
     }
 }

@@ -11,8 +11,8 @@ use crate::{
     connection::{Handle, Peer},
     error::Error,
     ext::{
-        Callbacks, CloseWith, Duplex, HookResult, OnEach, OnEachAsync, OnEachText, OnError,
-        OnFinish, OnNext, OnNextText, OnPing, OnPong, Results, Run, WithCallbacks,
+        ByteStream, Callbacks, CloseWith, Duplex, HookResult, OnEach, OnEachAsync, OnEachText,
+        OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Results, Run, WithCallbacks,
     },
     message::Message,
     stats::Stats,
@@ -442,6 +442,37 @@ pub trait ConnectionExt: Duplex {
         Self: Sized,
     {
         Results::new(self)
+    }
+
+    /// Makes a stream of bytes of it: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` over binary messages.
+    ///
+    /// Where one message ends and the next begins means nothing. The peer's Close is the end of the
+    /// bytes; closing sends ours and leaves the reading. A text is an error, or taken as its bytes.
+    /// Hooks go on before this. See [`ByteStream`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, StreamExt};
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, peer) = Connection::pair();
+    /// let (mut bytes, mut peer) = (conn.into_bytes(), peer.into_bytes());
+    /// bytes.write_all(b"two\nlines").await?;
+    /// bytes.close().await?;
+    ///
+    /// let mut lines = (&mut peer).lines();
+    /// assert_eq!(lines.next().await.unwrap()?, "two");
+    /// assert_eq!(lines.next().await.unwrap()?, "lines");
+    /// assert!(lines.next().await.is_none());
+    /// # Ok::<_, std::io::Error>(()) }).unwrap();
+    /// ```
+    fn into_bytes(self) -> ByteStream<Self>
+    where
+        Self: Sized,
+    {
+        ByteStream::new(self)
     }
 
     /// Drives the connection to its end and tells how that came. Messages go to the hooks, and are

@@ -8,6 +8,7 @@ mod close_with;
 mod connection_ext;
 mod duplex;
 mod hook_result;
+mod into_bytes;
 mod on_each;
 mod on_each_async;
 mod on_each_text;
@@ -27,6 +28,7 @@ pub use self::{
     connection_ext::ConnectionExt,
     duplex::{Duplex, Event},
     hook_result::HookResult,
+    into_bytes::ByteStream,
     on_each::OnEach,
     on_each_async::OnEachAsync,
     on_each_text::OnEachText,

@@ -125,6 +125,11 @@ impl Outgoing {
         self.written >= self.flush_end
     }
 
+    /// A flush waits for all that is queued now, whatever it is.
+    pub(crate) fn flush_all(&mut self) {
+        self.flush_end = self.end();
+    }
+
     /// Queues a message, in frames of at most `fragment_size` bytes.
     #[inline]
     pub(crate) fn message(

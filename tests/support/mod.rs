@@ -13,6 +13,7 @@ mod pool;
 mod raw;
 mod rig;
 pub(crate) mod rt;
+pub(crate) mod session;
 mod task;
 mod tcp;
 mod wire;

@@ -48,13 +48,7 @@ impl Rig {
     }
 }
 
-impl<C: Duplex + Unpin> Rig<C> {
-    /// Puts hooks on.
-    pub(crate) fn weave<D>(self, weave: impl FnOnce(C) -> D) -> Rig<D> {
-        let Self { conn, wire, clock, task, role } = self;
-        Rig { conn: weave(conn), wire, clock, task, role }
-    }
-
+impl<C> Rig<C> {
     /// The peer sends `frames`; one read brings them all.
     pub(crate) fn receive(&self, frames: impl IntoIterator<Item = Frame>) {
         self.wire.give(self.encode(frames));
@@ -63,6 +57,19 @@ impl<C: Duplex + Unpin> Rig<C> {
     /// `frames` as the peer sends them.
     pub(crate) fn encode(&self, frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
         frames.into_iter().flat_map(|frame| frame.to(self.role)).collect()
+    }
+
+    /// The frames written since the last call: whole ones, masked if the connection is a client.
+    pub(crate) fn sent(&self) -> Vec<Frame> {
+        self.wire.sent_by(self.role)
+    }
+}
+
+impl<C: Duplex + Unpin> Rig<C> {
+    /// Puts hooks on.
+    pub(crate) fn weave<D>(self, weave: impl FnOnce(C) -> D) -> Rig<D> {
+        let Self { conn, wire, clock, task, role } = self;
+        Rig { conn: weave(conn), wire, clock, task, role }
     }
 
     /// Polls the stream once.
@@ -99,11 +106,6 @@ impl<C: Duplex + Unpin> Rig<C> {
     /// The connection as hooks see it.
     pub(crate) fn peer(&mut self) -> Peer<'_> {
         Pin::new(&mut self.conn).peer()
-    }
-
-    /// The frames written since the last call: whole ones, masked if the connection is a client.
-    pub(crate) fn sent(&self) -> Vec<Frame> {
-        self.wire.sent_by(self.role)
     }
 
     /// The Close frames among those.
