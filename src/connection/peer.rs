@@ -238,11 +238,14 @@ impl<'a> Peer<'a> {
         self.core.reader = Reader::Present;
     }
 
-    /// How the connection ends, once there are the Closes of both sides and all that came before is taken.
+    /// How the connection ends, once there are the Closes of both sides, all that came before is taken,
+    /// and ours is written: what is left is the end of TCP.
     pub(crate) fn closed(&self) -> Option<Finish> {
-        let closed = matches!(self.core.closing, Closing::Complete { .. });
-        (closed && !self.core.inbox.holds_message())
-            .then(|| self.core.closing.given_up(CloseCode::NORMAL, true))
+        let core = &self.core;
+        let closed = matches!(core.closing, Closing::Complete { .. })
+            && !core.inbox.holds_message()
+            && core.outgoing.is_empty();
+        closed.then(|| core.closing.given_up(CloseCode::NORMAL, true))
     }
 
     /// Wakes whoever waits for a message: when there is none, they write what is queued.

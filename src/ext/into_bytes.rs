@@ -55,7 +55,8 @@ use crate::{
 ///
 /// To be sure that the peer has had everything, read to the end. A stream that is dropped before goes on
 /// as any dropped [`Connection`](crate::Connection#dropping) does. Once the peer's Close has come, or ours
-/// has gone, writing fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe).
+/// has gone, writing fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe); what was written before leaves
+/// as the stream is read to its end, closed or dropped.
 ///
 /// # Errors
 ///

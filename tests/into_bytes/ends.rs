@@ -1,13 +1,13 @@
 //! How the bytes end, for who reads them and for who writes.
 
-use std::{cell::RefCell, future::poll_fn, io::ErrorKind, rc::Rc, task::Poll};
+use std::{cell::RefCell, future::poll_fn, io::ErrorKind, pin::Pin, rc::Rc, task::Poll};
 
-use futures::{AsyncReadExt, FutureExt, SinkExt, channel::oneshot};
+use futures::{AsyncReadExt, SinkExt, channel::oneshot, future::join};
 use wsweave::{CloseCode, Config, Connection, ConnectionExt, Duplex, Role};
 
 use crate::{
     error, is_end, rig,
-    support::{BOTH, Frame, Rig, quiet},
+    support::{BOTH, Frame, Rig, quiet, rt::within},
 };
 
 #[test]
@@ -75,7 +75,7 @@ fn an_answer_to_a_code_of_ours_is_the_end() {
     for role in BOTH {
         for (answer, clean) in [(4000, true), (1000, true), (4001, false)] {
             let mut rig = rig(role);
-            std::pin::Pin::new(rig.conn.get_mut()).peer().close_with(4000, "enough");
+            Pin::new(rig.conn.get_mut()).peer().close_with(4000, "enough");
             rig.receive([Frame::binary("to be read"), Frame::close(answer, "theirs")]);
             assert_eq!(rig.read_on(), b"to be read");
             if clean {
@@ -195,9 +195,9 @@ fn hooks_see_the_messages_and_the_end() {
         us.read_to_end(&mut read).await.unwrap();
         // The end of TCP is a matter of its own.
         us.get_mut().close().await.unwrap();
-        poll_fn(|cx| std::pin::Pin::new(us.get_mut()).poll_event(cx)).await
+        poll_fn(|cx| Pin::new(us.get_mut()).poll_event(cx)).await
     };
-    let (ended, ()) = futures::future::join(listen, talk).now_or_never().unwrap();
+    let (ended, ()) = within(join(listen, talk));
     assert!(ended.is_none());
     assert_eq!(read, b"hello");
     assert_eq!(*log.borrow(), ["Binary(b\"hello\")", "closed by the peer with code 1001"]);

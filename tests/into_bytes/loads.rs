@@ -130,6 +130,6 @@ fn lines_are_read_across_messages() {
         us.close().await.unwrap();
     };
     let read = BufReader::with_capacity(5, peer).lines().map(Result::unwrap).collect::<Vec<_>>();
-    let (lines, ()) = futures::executor::block_on(join(read, write));
+    let (lines, ()) = within(join(read, write));
     assert_eq!(lines, ["a line", "and another", "", "the last"]);
 }

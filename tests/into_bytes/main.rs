@@ -19,7 +19,7 @@ use std::{io, pin::Pin, task::Poll};
 use futures::{AsyncBufRead, AsyncRead, AsyncWrite};
 use wsweave::{ByteStream, Config, Connection, ConnectionExt, Duplex, Role};
 
-use crate::support::{Rig, Script, rt};
+use crate::support::{Rig, Script};
 
 #[global_allocator]
 static ALLOCATOR: allocator::Counting = allocator::Counting;

@@ -8,7 +8,6 @@ use std::{
 
 use futures::{
     AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt,
-    executor::block_on,
     future::{join, try_join},
 };
 use proptest::{collection::vec, prelude::*};
@@ -16,7 +15,7 @@ use wsweave::{Config, Connection, ConnectionExt, Role};
 
 use crate::{
     error, rig,
-    support::{BOTH, Frame, Op, Pool, Rig, Task, quiet},
+    support::{BOTH, Frame, Op, Pool, Rig, Task, quiet, rt::within},
 };
 
 const MAX_MESSAGE: usize = 64 << 10;
@@ -193,7 +192,7 @@ fn a_reader_that_does_not_read_stops_the_writer() {
         read += len.unwrap();
     }
     assert!(task.wakes() > wakes, "it goes on when there is room");
-    block_on(async {
+    within(async {
         let rest = async {
             let mut left = vec![0; written - read];
             peer.read_exact(&mut left).await
@@ -266,7 +265,7 @@ proptest! {
                 }
             }
         };
-        block_on(join(write, read));
+        within(join(write, read));
         let all: Vec<u8> = chunks.into_iter().flat_map(|(chunk, _)| chunk).collect();
         prop_assert!(got == all, "{} bytes of {}", got.len(), all.len());
     }
