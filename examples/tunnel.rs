@@ -11,16 +11,15 @@
 //!
 //! Whoever reaches the far end reaches the target: put TLS and a check of who asks in front of both.
 
-use std::{error::Error, io, net, pin::pin, process, process::ExitCode, sync::Arc, time::Duration};
+use std::{error::Error, io, pin::pin, process, process::ExitCode, sync::Arc, time::Duration};
 
-use async_std::net::{TcpListener, TcpStream};
 use futures::{
-    AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt,
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt,
     channel::oneshot::{self, Receiver},
     future::{Either, join, select},
-    io::BufReader,
 };
 use lexopt::{Arg, Parser, ValueExt};
+use smol::net::{TcpListener, TcpStream};
 use wsweave::{Client, CloseCode, Config, Connection, ConnectionExt, Server, Shutdown};
 
 const USAGE: &str = "\
@@ -51,8 +50,7 @@ impl Command {
     }
 }
 
-#[async_std::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let command = match Command::from_env() {
         Ok(command) => command,
         Err(error) => {
@@ -60,7 +58,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(command).await {
+    match smol::block_on(run(command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tunnel: {error}");
@@ -159,16 +157,9 @@ async fn carry(tcp: TcpStream, conn: Connection) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let mut bytes = conn.into_bytes();
     let carried = {
-        let (from_peer, mut to_peer) = (&mut bytes).split();
-        let from_tcp = BufReader::with_capacity(CHUNK, &tcp);
-        let there = pin!(async {
-            pump(from_tcp, &mut to_peer).await?;
-            to_peer.close().await
-        });
-        let back = pin!(async {
-            pump(BufReader::with_capacity(CHUNK, from_peer), &tcp).await?;
-            tcp.shutdown(net::Shutdown::Write)
-        });
+        let (from_peer, to_peer) = (&mut bytes).split();
+        let there = pin!(pump(tcp.clone(), to_peer));
+        let back = pin!(pump(from_peer, tcp.clone()));
         match select(there, back).await {
             Either::Right((carried, _)) => carried,
             Either::Left((Ok(()), back)) => back.await,
@@ -186,21 +177,16 @@ async fn carry(tcp: TcpStream, conn: Connection) -> io::Result<()> {
     carried
 }
 
-/// Like `futures::io::copy_buf`, but flushes before it waits for more: the other direction, which else
-/// would do that, may be waiting for its reader.
-async fn pump(
-    mut from: impl AsyncBufRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-) -> io::Result<()> {
+/// Like `futures::io::copy`, but flushes before it waits for more, as the other direction else would,
+/// which may be waiting for its reader; and passes the end on.
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
     loop {
-        let data = from.fill_buf().await?;
-        if data.is_empty() {
-            return Ok(());
+        match from.read(&mut buffer).await? {
+            0 => return to.close().await,
+            len => to.write_all(&buffer[..len]).await?,
         }
-        to.write_all(data).await?;
         to.flush().await?;
-        let len = data.len();
-        from.consume_unpin(len);
     }
 }
 

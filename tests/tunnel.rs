@@ -26,7 +26,7 @@ use crate::support::{
 
 /// Both ends of a tunnel, and the address of the near one.
 struct Tunnel {
-    near: async_std::net::TcpListener,
+    near: TcpListener,
     client: Client,
     far: Server,
     addr: SocketAddr,
@@ -34,7 +34,7 @@ struct Tunnel {
 
 impl Tunnel {
     async fn new() -> Self {
-        let near = async_std::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let far = wsweave::listen("127.0.0.1:0").await.unwrap().config(tunnel::config());
         let client = Client::new(&format!("ws://{}/", far.local_addr())).unwrap();
         let addr = near.local_addr().unwrap();
@@ -63,8 +63,9 @@ async fn through<T>(play: impl AsyncFn(TcpStream), work: impl AsyncFnOnce(Socket
 }
 
 async fn echo(tcp: TcpStream) {
-    copy(&tcp, &mut &tcp).await.unwrap();
-    (&tcp).close().await.unwrap();
+    let mut writer = tcp.clone();
+    copy(tcp, &mut writer).await.unwrap();
+    writer.close().await.unwrap();
 }
 
 /// Has the end of `tcp` be a reset.
@@ -93,19 +94,19 @@ fn a_terminal_session_arrives_whole_both_ways() {
     within(async {
         // What each side will say: so the other one knows when that is all.
         let (theirs, ours) = (talk(sink(), 1).await.unwrap(), talk(sink(), 2).await.unwrap());
-        let play = async |tcp: TcpStream| {
-            let heard = listen((&tcp).take(ours.0 as u64), 3);
-            let sums = try_join(talk(&tcp, 1), heard).await.unwrap();
+        let play = async |mut tcp: TcpStream| {
+            let heard = listen(tcp.clone().take(ours.0 as u64), 3);
+            let sums = try_join(talk(tcp.clone(), 1), heard).await.unwrap();
             assert_eq!(sums, (theirs, ours));
-            assert_eq!((&tcp).read(&mut [0]).await.unwrap(), 0);
+            assert_eq!(tcp.read(&mut [0]).await.unwrap(), 0);
         };
         through(play, async |addr| {
-            let tcp = TcpStream::connect(addr).await.unwrap();
-            let heard = listen((&tcp).take(theirs.0 as u64), 4);
-            let sums = try_join(talk(&tcp, 2), heard).await.unwrap();
+            let mut tcp = TcpStream::connect(addr).await.unwrap();
+            let heard = listen(tcp.clone().take(theirs.0 as u64), 4);
+            let sums = try_join(talk(tcp.clone(), 2), heard).await.unwrap();
             assert_eq!(sums, (ours, theirs));
-            (&tcp).close().await.unwrap();
-            assert_eq!((&tcp).read(&mut [0]).await.unwrap(), 0, "the target ended, too");
+            tcp.close().await.unwrap();
+            assert_eq!(tcp.read(&mut [0]).await.unwrap(), 0, "the target ended, too");
         })
         .await;
     });
@@ -132,7 +133,7 @@ fn a_session_of_tls_goes_through() {
         };
         try_join(say, reader.read_exact(&mut heard)).await.unwrap();
         assert!(heard == said);
-        tls.close().await.unwrap();
+        reader.reunite(writer).unwrap().close().await.unwrap();
     }));
 }
 
