@@ -141,7 +141,7 @@ fn what_the_peer_had_written_arrives_behind_our_close() {
         let (mut accepted, mut heard) = (0, 0);
         let insist = async {
             let error = loop {
-                match peer.write(&[2; 30_000]).await {
+                match peer.write(&[2; 10_000]).await {
                     Ok(len) => accepted += len as u64,
                     Err(error) => break error,
                 }

@@ -140,11 +140,11 @@ fn a_dropped_write_has_written_nothing() {
         let mut rig = rig(role);
         rig.wire.block_writes();
         let mut written = 0;
-        while let Some(len) = rig.conn.write(&[7; 50_000]).now_or_never() {
+        while let Some(len) = rig.conn.write(&[7; 10_000]).now_or_never() {
             written += len.unwrap();
         }
         for _ in 0..10 {
-            assert!(rig.conn.write(&[9; 50_000]).now_or_never().is_none());
+            assert!(rig.conn.write(&[9; 10_000]).now_or_never().is_none());
         }
         rig.wire.unblock_writes();
         assert!(rig.flush().is_ready());
