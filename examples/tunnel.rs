@@ -193,6 +193,7 @@ async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin)
 /// Ends `tcp` so that nobody takes what it carried for whole.
 fn reset(tcp: TcpStream) {
     let _ = rustix::net::sockopt::set_socket_linger(&tcp, Some(Duration::ZERO));
+    drop(tcp);
 }
 
 /// How many connections are carried at a time, of two descriptors each.

@@ -71,6 +71,7 @@ async fn echo(tcp: TcpStream) {
 /// Has the end of `tcp` be a reset.
 fn reset(tcp: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&tcp, Some(Duration::ZERO)).unwrap();
+    drop(tcp);
 }
 
 #[test]
