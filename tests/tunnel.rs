@@ -8,7 +8,13 @@ mod support;
 #[allow(dead_code, reason = "its `main` is the example's")]
 mod tunnel;
 
-use std::{cell::RefCell, io::ErrorKind, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    io::ErrorKind,
+    net::SocketAddr,
+    pin::pin,
+    time::Duration,
+};
 
 use futures::{
     AsyncReadExt, AsyncWriteExt, StreamExt,
@@ -20,7 +26,7 @@ use smol::net::{TcpListener, TcpStream};
 use wsweave::{Client, Server};
 
 use crate::support::{
-    rt::within,
+    rt::{sleep, within},
     session::{listen, talk},
 };
 
@@ -167,6 +173,37 @@ fn all_that_a_side_sent_arrives_before_its_end() {
         })
         .await;
     });
+}
+
+#[test]
+fn a_client_that_does_not_read_is_heard() {
+    let written = Cell::new(0);
+    let (heard, hearing) = oneshot::channel();
+    let heard = RefCell::new(Some(heard));
+    let play = async |mut tcp: TcpStream| {
+        let mut writer = tcp.clone();
+        let flood = async {
+            while let Ok(len) = writer.write(&[7; 10_000]).await {
+                written.set(written.get() + len);
+            }
+        };
+        let listen = async {
+            tcp.read_exact(&mut [0]).await.unwrap();
+            heard.take().unwrap().send(()).unwrap();
+        };
+        join(flood, listen).await;
+    };
+    within(through(play, async |addr| {
+        let mut tcp = TcpStream::connect(addr).await.unwrap();
+        // Until, as far as one can see, every buffer on the way is full.
+        let mut before = 0;
+        while written.get() == 0 || written.get() != before {
+            before = written.get();
+            sleep(Duration::from_millis(100)).await;
+        }
+        tcp.write_all(b"q").await.unwrap();
+        hearing.await.unwrap();
+    }));
 }
 
 #[test]
