@@ -17,6 +17,7 @@ use futures::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt,
     channel::oneshot::{self, Receiver},
     future::{Either, join, select},
+    io::{copy, sink},
 };
 use lexopt::{Arg, Parser, ValueExt};
 use smol::net::{TcpListener, TcpStream};
@@ -173,8 +174,12 @@ async fn carry(tcp: TcpStream, conn: Connection) -> io::Result<()> {
     if carried.is_err() {
         reset(tcp);
         let _ = bytes.get_mut().close_with(CloseCode::INTERNAL_ERROR, "the tunnel broke").await;
+        return carried;
     }
-    carried
+    drop(bytes);
+    // What comes now is for nobody, but to leave it unread would reset TCP under what it carries.
+    let _ = select(pin!(copy(tcp, &mut sink())), pin!(smol::Timer::after(MOMENT))).await;
+    Ok(())
 }
 
 /// Like `futures::io::copy`, but flushes before it waits for more, as the other direction else would,
@@ -202,5 +207,7 @@ const MAX_TUNNELS: usize = 400;
 const CHUNK: usize = 16 << 10;
 /// How long one side may keep the other waiting.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a side of TCP may go on sending when the other one has ended.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How long the peers have to answer the Close when the far end stops.
 const GRACE: Duration = Duration::from_secs(5);

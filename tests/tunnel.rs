@@ -207,6 +207,25 @@ fn a_client_that_does_not_read_is_heard() {
 }
 
 #[test]
+fn a_client_that_sends_on_gets_all_that_the_target_sent() {
+    const MUCH: usize = 3 << 20;
+    let play = async |mut tcp: TcpStream| {
+        tcp.write_all(&vec![7; MUCH]).await.unwrap();
+        tcp.close().await.unwrap();
+        copy(tcp, &mut sink()).await.unwrap();
+    };
+    within(through(play, async |addr| {
+        let mut tcp = TcpStream::connect(addr).await.unwrap();
+        let mut writer = tcp.clone();
+        let send_on = async { while writer.write_all(&[9; 10_000]).await.is_ok() {} };
+        let mut heard = Vec::new();
+        let read = beside(send_on, tcp.read_to_end(&mut heard)).await;
+        read.unwrap();
+        assert!(heard == vec![7; MUCH], "{} bytes", heard.len());
+    }));
+}
+
+#[test]
 fn an_end_that_is_none_is_a_reset_at_the_other_side() {
     within(async {
         let play = async |mut tcp: TcpStream| {
