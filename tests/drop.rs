@@ -87,7 +87,7 @@ fn a_drop_after_the_end_says_nothing() {
         rig.sent();
         let Rig { conn, wire, .. } = rig;
         drop(conn);
-        assert_eq!(wire.take_written(), []);
+        assert!(wire.take_written().is_empty());
         assert!(wire.is_dropped(), "nothing to linger for");
     }
 }
@@ -101,7 +101,7 @@ fn a_drop_after_an_unclean_end_says_nothing() {
         assert_eq!(rig.sent_codes(), [Some(1002)]);
         let Rig { conn, wire, .. } = rig;
         drop(conn);
-        assert_eq!(wire.take_written(), []);
+        assert!(wire.take_written().is_empty());
     }
 }
 
@@ -141,7 +141,7 @@ fn both_halves_must_be_dropped() {
         let Rig { conn, wire, .. } = Rig::new(role);
         let (sink, stream) = conn.split();
         drop(sink);
-        assert_eq!(wire.take_written(), []);
+        assert!(wire.take_written().is_empty());
         drop(stream);
         assert_eq!(wire.sent_by(role), [Frame::close(1001, "")]);
     }
@@ -156,7 +156,7 @@ fn abort_lingers_for_nothing() {
         let Rig { conn, wire, .. } = rig;
         drop(conn);
         assert!(wire.is_dropped());
-        assert_eq!(wire.take_written(), []);
+        assert!(wire.take_written().is_empty());
     }
 }
 
@@ -182,7 +182,7 @@ fn a_drop_that_could_not_answer_is_not_clean() {
         rig.receive([Frame::close(4000, "theirs")]);
         assert!(rig.next().is_pending());
         drop(rig.conn);
-        assert_eq!(rig.wire.take_written(), []);
+        assert!(rig.wire.take_written().is_empty());
         let finish = handle.closed().now_or_never().unwrap();
         assert_eq!((finish.initiator, finish.code), (Initiator::Peer, CloseCode(4000)));
         assert!(!finish.clean, "our Close was never written: {finish:?}");
@@ -195,7 +195,7 @@ fn into_inner_says_nothing_and_claims_nothing() {
         let mut rig = Rig::new(role);
         let handle = rig.conn.handle();
         let transport = rig.conn.into_inner();
-        assert_eq!(rig.wire.take_written(), []);
+        assert!(rig.wire.take_written().is_empty());
         assert!(!rig.wire.is_dropped());
         let finish = handle.closed().now_or_never().unwrap();
         assert_eq!((finish.initiator, finish.code), (Initiator::Us, CloseCode::GOING_AWAY));
