@@ -57,6 +57,12 @@
 //!   handshake was done, [`Connection::from_raw`].
 //! - A socket of async-tungstenite or tokio-tungstenite gets hooks from [`adopt`](mod@adopt).
 //!
+//! # Values instead of messages
+//!
+//! [`codec`](ConnectionExt::codec) makes a stream and a sink of values, as a [`Codec`] of yours puts them
+//! into messages; `json`, with the feature of that name, of what serde knows. On top,
+//! [`calls`](WithCodec::calls) matches answers to requests.
+//!
 //! # What to know first
 //!
 //! - **Nothing moves unless it is polled**: pings are answered, queued messages written and timeouts
@@ -82,6 +88,7 @@
 //! - `tls`, on by default: `wss://` and servers with TLS, by rustls, which is then re-exported. Without
 //!   it `wss://` is an error of that kind, too.
 //! - `env-proxy`, on by default: [`Client::connect`] asks the environment for a proxy.
+//! - `json`: `ConnectionExt::json`, messages as values of any types that serde knows, by `serde_json`.
 
 pub mod adopt;
 mod close;
@@ -105,6 +112,8 @@ pub use bytes::Bytes;
 pub use futures_rustls::rustls;
 pub use http;
 
+#[cfg(feature = "json")]
+pub use crate::ext::{Json, JsonError};
 #[cfg(feature = "tls")]
 pub use crate::net::{ClientTls, ServerTls};
 pub use crate::{
@@ -115,9 +124,10 @@ pub use crate::{
     connection::{Connection, Handle, Peer, Pipe, TrySendError},
     error::{Error, ErrorKind},
     ext::{
-        ByteStream, Callbacks, CloseWith, ConnectionExt, Duplex, Event, HookResult, OnEach,
-        OnEachAsync, OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong,
-        Registration, Results, Run, WithCallbacks,
+        ByteStream, CallError, Callbacks, Caller, CloseWith, Codec, CodecError, ConnectionExt,
+        Duplex, Event, HookResult, OnEach, OnEachAsync, OnEachText, OnError, OnFinish, OnNext,
+        OnNextText, OnPing, OnPong, Registration, Results, Run, WithCallbacks, WithCalls,
+        WithCodec,
     },
     handshake::answer::{Accept, Refusal},
     message::{Message, Text},

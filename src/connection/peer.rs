@@ -195,19 +195,23 @@ impl<'a> Peer<'a> {
         Self { callbacks: Some(callbacks), ..self }
     }
 
-    /// Runs a hook: a panic in it is known to the drop, an `Err` from it fails the connection. Returns
-    /// whether the hook stays.
+    /// Runs a hook: an `Err` from it fails the connection. Returns whether the hook stays.
     pub(crate) fn run<R: HookResult>(&mut self, hook: impl FnOnce(&mut Self) -> R) -> bool {
-        let before = mem::replace(&mut self.core.hook, Hook::Running);
-        let result = hook(self).into_result();
-        self.core.hook = before;
-        match result {
+        match self.watch(hook).into_result() {
             // The hook tried to send while the connection was closing: no failure of its own.
             Err(error) if error.is_caused_by_closing() && self.core.is_closing() => {}
             Err(error) => self.fail(error),
             Ok(()) => {}
         }
         !mem::take(&mut self.unhook)
+    }
+
+    /// Runs code of the user's: a panic in it is known to the drop.
+    pub(crate) fn watch<T>(&mut self, code: impl FnOnce(&mut Self) -> T) -> T {
+        let before = mem::replace(&mut self.core.hook, Hook::Running);
+        let output = code(self);
+        self.core.hook = before;
+        output
     }
 
     /// Queues what handles have sent, as replies to what was read: too many of them stop reading.

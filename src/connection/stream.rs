@@ -74,6 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for Connection<S> {
             opening: driver.core.opening.as_deref(),
             compression: driver.core.compression,
             latency: driver.timers.latency(),
+            timer: driver.timers.timer(),
         }
     }
 

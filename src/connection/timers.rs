@@ -93,6 +93,11 @@ impl Timers {
         self.stalled_since = None;
     }
 
+    /// The connection's clock.
+    pub(super) fn timer(&self) -> Option<&Arc<dyn Timer>> {
+        self.timer.as_ref()
+    }
+
     /// The time between the last keepalive ping that was answered and its pong.
     pub(super) fn latency(&self) -> Option<Duration> {
         self.latency

@@ -5,14 +5,17 @@ use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response};
 
+#[cfg(feature = "json")]
+use crate::ext::Json;
 use crate::{
     close::{CloseCode, Finish},
     compression::AgreedCompression,
     connection::{Handle, Peer},
     error::Error,
     ext::{
-        ByteStream, Callbacks, CloseWith, Duplex, HookResult, OnEach, OnEachAsync, OnEachText,
-        OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Results, Run, WithCallbacks,
+        ByteStream, Callbacks, CloseWith, Codec, Duplex, HookResult, OnEach, OnEachAsync,
+        OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Results, Run,
+        WithCallbacks, WithCodec,
     },
     message::Message,
     stats::Stats,
@@ -473,6 +476,113 @@ pub trait ConnectionExt: Duplex {
         Self: Sized,
     {
         ByteStream::new(self)
+    }
+
+    /// Makes the items values, which `codec` makes of messages, and messages of: see [`Codec`].
+    ///
+    /// The stream's items are results. A message that cannot be decoded is an `Err` that carries it, and
+    /// the stream goes on, unless [`close_on_invalid`](WithCodec::close_on_invalid) says otherwise; an
+    /// unclean end is a last `Err`, and then `None`, as with [`results`](Self::results). The sink takes
+    /// values. It splits. Hooks go on before this; they and handles know messages.
+    ///
+    /// # Examples
+    ///
+    /// Messages that are one byte:
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt, TryStreamExt};
+    /// use wsweave::{Codec, CodecError, Connection, ConnectionExt, Message};
+    ///
+    /// struct Byte;
+    ///
+    /// impl Codec for Byte {
+    ///     type In = u8;
+    ///     type Out = u8;
+    ///     type Error = String;
+    ///
+    ///     fn encode(&mut self, byte: u8) -> Result<Message, String> {
+    ///         Ok(vec![byte].into())
+    ///     }
+    ///
+    ///     fn decode(&mut self, message: &Message) -> Result<u8, String> {
+    ///         match message.as_bytes() {
+    ///             [byte] => Ok(*byte),
+    ///             bytes => Err(format!("{} bytes", bytes.len())),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let mut conn = conn.codec(Byte);
+    ///
+    /// peer.send(b"\x07\x08".into()).await.unwrap();
+    /// let CodecError::Decode { message, error } = conn.next().await.unwrap().unwrap_err() else {
+    ///     unreachable!()
+    /// };
+    /// assert_eq!((message.as_bytes(), &*error), (&[7, 8][..], "2 bytes"));
+    ///
+    /// peer.send(b"\x07".into()).await.unwrap();
+    /// assert_eq!(conn.try_next().await.unwrap(), Some(7));
+    /// conn.send(9).await.unwrap();
+    /// assert_eq!(peer.next().await, Some(b"\x09".into()));
+    /// # });
+    /// ```
+    fn codec<D>(self, codec: D) -> WithCodec<Self, D>
+    where
+        Self: Sized,
+        D: Codec,
+    {
+        WithCodec::new(self, codec)
+    }
+
+    /// Makes the items values in JSON: [`codec`](Self::codec) with [`Json`], whose rules these are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt, TryStreamExt};
+    /// use serde::{Deserialize, Serialize};
+    /// use wsweave::{Connection, ConnectionExt};
+    ///
+    /// #[derive(Serialize)]
+    /// #[serde(tag = "type", rename_all = "lowercase")]
+    /// enum Order {
+    ///     Buy { units: u32 },
+    ///     Cancel,
+    /// }
+    ///
+    /// #[derive(Debug, Deserialize, PartialEq)]
+    /// struct Price {
+    ///     cents: u32,
+    /// }
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let mut conn = conn.json::<Price, Order>();
+    ///
+    /// peer.send(r#"{"cents": 250}"#.into()).await.unwrap();
+    /// assert_eq!(conn.try_next().await.unwrap(), Some(Price { cents: 250 }));
+    /// conn.feed(Order::Buy { units: 3 }).await.unwrap();
+    /// conn.send(Order::Cancel).await.unwrap();
+    /// assert_eq!(peer.next().await, Some(r#"{"type":"buy","units":3}"#.into()));
+    ///
+    /// peer.send(r#"{"cents": "many"}"#.into()).await.unwrap();
+    /// assert_eq!(
+    ///     conn.try_next().await.unwrap_err().to_string(),
+    ///     "a message cannot be decoded: \
+    ///      invalid type: string \"many\", expected u32 at line 1 column 16",
+    /// );
+    /// # });
+    /// ```
+    #[cfg(feature = "json")]
+    fn json<In, Out>(self) -> WithCodec<Self, Json<In, Out>>
+    where
+        Self: Sized,
+        In: serde::de::DeserializeOwned,
+        Out: serde::Serialize,
+    {
+        self.codec(Json::new())
     }
 
     /// Drives the connection to its end and tells how that came. Messages go to the hooks, and are

@@ -99,19 +99,23 @@ pub enum Event {
 }
 
 pub(crate) mod sealed {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
-    use crate::{compression::AgreedCompression, handshake::Opening};
+    use crate::{compression::AgreedCompression, config::Timer, handshake::Opening};
 
     #[allow(unnameable_types, reason = "that is what seals a trait")]
     pub trait Sealed {}
 
-    /// What is known of a connection, for `ConnectionExt` alone.
-    #[allow(unnameable_types, reason = "only `ConnectionExt` looks into it")]
-    #[derive(Debug)]
+    /// What is known of a connection, for the combinators alone.
+    #[allow(
+        unnameable_types,
+        missing_debug_implementations,
+        reason = "only the combinators look into it"
+    )]
     pub struct Facts<'a> {
         pub(crate) opening: Option<&'a Opening>,
         pub(crate) compression: Option<AgreedCompression>,
         pub(crate) latency: Option<Duration>,
+        pub(crate) timer: Option<&'a Arc<dyn Timer>>,
     }
 }

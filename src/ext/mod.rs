@@ -4,11 +4,15 @@
 pub(crate) mod delegate;
 
 mod callbacks;
+mod calls;
 mod close_with;
+mod codec;
 mod connection_ext;
 mod duplex;
 mod hook_result;
 mod into_bytes;
+#[cfg(feature = "json")]
+mod json;
 mod on_each;
 mod on_each_async;
 mod on_each_text;
@@ -22,9 +26,13 @@ mod results;
 mod run;
 
 pub(crate) use self::duplex::sealed;
+#[cfg(feature = "json")]
+pub use self::json::{Json, JsonError};
 pub use self::{
     callbacks::{Callbacks, Registration, WithCallbacks},
+    calls::{CallError, Caller, WithCalls},
     close_with::CloseWith,
+    codec::{Codec, CodecError, WithCodec},
     connection_ext::ConnectionExt,
     duplex::{Duplex, Event},
     hook_result::HookResult,

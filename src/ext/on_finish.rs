@@ -75,11 +75,11 @@ impl<C: Duplex, F: FnOnce(&Finish)> OnFinish<C, F> {
         }
     }
 
-    fn inner(&self) -> &C {
+    pub(super) fn inner(&self) -> &C {
         self.inner.as_ref().expect(PRESENT)
     }
 
-    fn inner_mut(self: Pin<&mut Self>) -> Pin<&mut C> {
+    pub(super) fn inner_mut(self: Pin<&mut Self>) -> Pin<&mut C> {
         self.project().inner.as_pin_mut().expect(PRESENT)
     }
 }

@@ -63,6 +63,11 @@ impl<C> Results<C> {
         &mut self.inner
     }
 
+    /// With another layer below.
+    pub(super) fn map<D>(self, layer: impl FnOnce(C) -> D) -> Results<D> {
+        Results { inner: layer(self.inner), ended: self.ended }
+    }
+
     /// Turns this back into the connection below. Nothing is lost.
     ///
     /// ```

@@ -63,6 +63,12 @@ impl<C> Rig<C> {
     pub(crate) fn sent(&self) -> Vec<Frame> {
         self.wire.sent_by(self.role)
     }
+
+    /// The Close frames among those.
+    pub(crate) fn sent_codes(&self) -> Vec<Option<u16>> {
+        let frames = self.sent().into_iter();
+        frames.filter(|frame| frame.opcode == 8).map(|frame| frame.close_code()).collect()
+    }
 }
 
 impl<C: Duplex + Unpin> Rig<C> {
@@ -106,12 +112,6 @@ impl<C: Duplex + Unpin> Rig<C> {
     /// The connection as hooks see it.
     pub(crate) fn peer(&mut self) -> Peer<'_> {
         Pin::new(&mut self.conn).peer()
-    }
-
-    /// The Close frames among those.
-    pub(crate) fn sent_codes(&self) -> Vec<Option<u16>> {
-        let frames = self.sent().into_iter();
-        frames.filter(|frame| frame.opcode == 8).map(|frame| frame.close_code()).collect()
     }
 
     /// How the connection ended; it must have.
