@@ -107,7 +107,7 @@ fn what_happens_is_told_with_the_connection_s_id_and_role_and_messages_are_not()
         let expected = [
             format!("{span}: DEBUG message=a Close was received code=1000 reason=\"enough\""),
             format!("{span}: DEBUG message=a Close was queued code=1000 reason=\"\""),
-            format!("{span}: DEBUG message=connection ended finish=closed by peer"),
+            format!("{span}: DEBUG message=connection ended finish=closed by the peer"),
         ];
         let lines = diary.lines();
         assert_eq!(lines.len(), expected.len(), "{lines:#?}");
