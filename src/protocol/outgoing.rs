@@ -292,11 +292,7 @@ impl Outgoing {
                     header.append_to(&mut self.tail);
                     return mask::extend(&mut self.tail, &shared, key);
                 }
-                Err(shared) => {
-                    let mut copy = Vec::new();
-                    mask::extend(&mut copy, &shared, key);
-                    copy.into()
-                }
+                Err(shared) => mask::copy(&shared, Some(key)).into(),
             },
         };
         self.end_tail();
