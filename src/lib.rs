@@ -126,7 +126,7 @@ pub use crate::{
     ext::{
         ByteStream, CallError, Callbacks, Caller, CloseWith, Codec, CodecError, ConnectionExt,
         Duplex, Event, HookResult, OnEach, OnEachAsync, OnEachText, OnError, OnFinish, OnNext,
-        OnNextText, OnPing, OnPong, Registration, Results, Run, WithCallbacks, WithCalls,
+        OnNextText, OnPing, OnPong, Registration, Relay, Results, Run, WithCallbacks, WithCalls,
         WithCodec,
     },
     handshake::answer::{Accept, Refusal},

@@ -6,8 +6,8 @@ use static_assertions::{assert_impl_all as is, assert_not_impl_any as is_not};
 use wsweave::{
     ByteStream, CallError, Callbacks, Caller, CloseWith, Codec, CodecError, Connection,
     ConnectionExt, Event, Finish, Message, OnEach, OnEachAsync, OnEachText, OnError, OnFinish,
-    OnNext, OnNextText, OnPing, OnPong, Pipe, Registration, Results, Run, WithCallbacks, WithCalls,
-    WithCodec,
+    OnNext, OnNextText, OnPing, OnPong, Pipe, Registration, Relay, Results, Run, WithCallbacks,
+    WithCalls, WithCodec,
 };
 
 /// Neither `Send` nor `Sync`.
@@ -107,6 +107,12 @@ is_not!(CallError<(), Local>: Send, Sync);
 is!(Run<()>: Send, Sync, Unpin);
 is_not!(Run<Pinned>: Unpin);
 is_not!(Run<Local>: Send, Sync);
+
+is!(Relay<(), ()>: Send, Sync, Unpin);
+is_not!(Relay<Pinned, ()>: Unpin);
+is_not!(Relay<(), Pinned>: Unpin);
+is_not!(Relay<Local, ()>: Send, Sync);
+is_not!(Relay<(), Local>: Send, Sync);
 
 is!(CloseWith<'static, ()>: Send, Sync, Unpin);
 is!(CloseWith<'static, Pinned>: Unpin);

@@ -225,11 +225,15 @@ impl<'a> Peer<'a> {
     }
 
     pub(crate) fn begin_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        let close = CloseFrame::sendable(code, reason)?;
+        self.pass_on(CloseFrame::sendable(code, reason)?);
+        Ok(())
+    }
+
+    /// Begins the closing handshake with the Close of another connection, be it an empty one.
+    pub(crate) fn pass_on(&mut self, close: CloseFrame) {
         if self.is_open() {
             self.core.begin_close(close);
         }
-        Ok(())
     }
 
     /// Begins the closing handshake for one who goes on reading: a flush waits for the Close, too, and

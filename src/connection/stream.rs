@@ -71,6 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for Connection<S> {
     fn facts(&self) -> Facts<'_> {
         let driver = self.driver();
         Facts {
+            role: driver.core.role,
             opening: driver.core.opening.as_deref(),
             compression: driver.core.compression,
             latency: driver.timers.latency(),

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     ext::{
         ByteStream, Callbacks, CloseWith, Codec, Duplex, HookResult, OnEach, OnEachAsync,
-        OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Results, Run,
+        OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Relay, Results, Run,
         WithCallbacks, WithCodec,
     },
     message::Message,
@@ -610,6 +610,49 @@ pub trait ConnectionExt: Duplex {
         Self: Sized,
     {
         Run::new(self)
+    }
+
+    /// Passes the messages of each of two connections on to the other, until both have ended.
+    ///
+    /// A message is read only when the other side has room for it; each direction waits for itself, and
+    /// pings are answered on each side. When one side has ended, the other is closed with the same code
+    /// and reason, or with 1014 or 1011 if there was no Close. Hooks on either run as ever. The rest is at
+    /// [`Relay`].
+    ///
+    /// # Errors
+    ///
+    /// None; look at the two [`Finish`]es, this connection's first.
+    ///
+    /// # Examples
+    ///
+    /// A proxy of one connection:
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{CloseCode, Connection, ConnectionExt};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (mut client, near) = Connection::pair();
+    /// let (far, mut server) = Connection::pair();
+    /// let talk = async {
+    ///     client.send("hello".into()).await.unwrap();
+    ///     assert_eq!(server.next().await, Some("hello".into()));
+    ///     server.send("welcome".into()).await.unwrap();
+    ///     assert_eq!(client.next().await, Some("welcome".into()));
+    ///     let closing = client.close_with(4000, "done");
+    ///     assert!(matches!(futures::join!(closing, server.next()), (Ok(()), None)));
+    /// };
+    /// let (finishes, ()) = futures::join!(near.relay(far), talk);
+    /// assert!(finishes.0.clean && finishes.1.clean);
+    /// assert_eq!(server.finish().unwrap().code, CloseCode(4000));
+    /// assert_eq!(server.finish().unwrap().reason, "done");
+    /// # });
+    /// ```
+    fn relay<B: Duplex>(self, other: B) -> Relay<Self, B>
+    where
+        Self: Sized,
+    {
+        Relay::new(self, other)
     }
 
     /// Closes with a code and a reason: writes what is queued, sends Close once, and waits for the

@@ -101,7 +101,11 @@ pub enum Event {
 pub(crate) mod sealed {
     use std::{sync::Arc, time::Duration};
 
-    use crate::{compression::AgreedCompression, config::Timer, handshake::Opening};
+    use crate::{
+        compression::AgreedCompression,
+        config::{Role, Timer},
+        handshake::Opening,
+    };
 
     #[allow(unnameable_types, reason = "that is what seals a trait")]
     pub trait Sealed {}
@@ -113,6 +117,7 @@ pub(crate) mod sealed {
         reason = "only the combinators look into it"
     )]
     pub struct Facts<'a> {
+        pub(crate) role: Role,
         pub(crate) opening: Option<&'a Opening>,
         pub(crate) compression: Option<AgreedCompression>,
         pub(crate) latency: Option<Duration>,

@@ -22,6 +22,7 @@ mod on_next;
 mod on_next_text;
 mod on_ping;
 mod on_pong;
+mod relay;
 mod results;
 mod run;
 
@@ -46,6 +47,7 @@ pub use self::{
     on_next_text::OnNextText,
     on_ping::OnPing,
     on_pong::OnPong,
+    relay::Relay,
     results::Results,
     run::Run,
 };
