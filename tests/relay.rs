@@ -150,22 +150,54 @@ fn a_side_that_is_full_holds_up_the_other() {
 fn a_stuck_direction_stops_neither_the_other_nor_pings() {
     let mut rig = rigged_with(Config::default().outbox_size(100), |near| near, |far| far);
     rig.far.block_writes();
-    rig.ask((0..3).map(|_| Frame::binary([1; 100])));
+    let message = Frame::binary([1; 100]);
+    rig.ask([message.clone()]);
     rig.waits();
-    rig.ask([Frame::ping("behind what waits")]);
+    rig.ask([Frame::ping("the server is full")]);
+    rig.waits();
+    assert_eq!(rig.to_client(), [Frame::pong("the server is full")]);
+
+    rig.ask([message.clone(), Frame::ping("behind what waits")]);
     rig.answer(numbered(1_000));
     rig.waits();
     assert_eq!(rig.to_client(), numbered(1_000));
 
-    rig.far.allow(250);
-    rig.waits();
-    rig.far.block_writes();
-    // Another message has left: the ping is reached, and answered while the server does not read.
+    rig.far.allow(encode([message], Role::Server).len());
     rig.waits();
     assert_eq!(rig.to_client(), [Frame::pong("behind what waits")]);
-    rig.ask([Frame::ping("again")]);
+}
+
+#[test]
+fn a_client_that_goes_while_the_server_is_full_costs_no_busy_loop() {
+    let mut rig = rigged_with(Config::default().outbox_size(100), |near| near, |far| far);
+    rig.far.block_writes();
+    rig.ask([Frame::binary([1; 100])]);
     rig.waits();
-    assert_eq!(rig.to_client(), [Frame::pong("again")]);
+    rig.near.end();
+    let wakes = rig.task.wakes();
+    rig.waits();
+    assert!(rig.task.wakes() < wakes + 10);
+    rig.far.unblock_writes();
+    rig.waits();
+    assert_eq!(rig.to_server()[1].close_code(), Some(1011));
+}
+
+#[test]
+fn the_directions_take_turns() {
+    let (calls, called) = mpsc::channel();
+    let seen = calls.clone();
+    let mut rig = rigged_with(
+        Config::default(),
+        |near| near.on_each(move |_, _| calls.send("client").unwrap()),
+        |far| far.on_each(move |_, _| seen.send("server").unwrap()),
+    );
+    rig.ask(numbered(1_000));
+    rig.answer(numbered(1_000));
+    assert!(rig.task.poll(&mut rig.relay).is_pending());
+    let order: Vec<_> = called.try_iter().collect();
+    assert_eq!(order.len(), 2_000);
+    let longest = order.chunk_by(|a, b| a == b).map(<[_]>::len).max();
+    assert!(longest < Some(500), "{longest:?} one way");
 }
 
 #[test]
