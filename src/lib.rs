@@ -125,9 +125,9 @@ pub use crate::{
     error::{Error, ErrorKind},
     ext::{
         ByteStream, CallError, Callbacks, Caller, CloseWith, Codec, CodecError, ConnectionExt,
-        Duplex, Event, HookResult, OnEach, OnEachAsync, OnEachText, OnError, OnFinish, OnNext,
-        OnNextText, OnPing, OnPong, Registration, Relay, Results, Run, WithCallbacks, WithCalls,
-        WithCodec,
+        Duplex, Event, HookResult, LimitRate, OnEach, OnEachAsync, OnEachText, OnError, OnFinish,
+        OnNext, OnNextText, OnPing, OnPong, RateLimit, Registration, Relay, Results, Run,
+        WithCallbacks, WithCalls, WithCodec,
     },
     handshake::answer::{Accept, Refusal},
     message::{Message, Text},

@@ -5,9 +5,9 @@ use std::{future::Future, marker::PhantomPinned, pin::Pin, rc::Rc};
 use static_assertions::{assert_impl_all as is, assert_not_impl_any as is_not};
 use wsweave::{
     ByteStream, CallError, Callbacks, Caller, CloseWith, Codec, CodecError, Connection,
-    ConnectionExt, Event, Finish, Message, OnEach, OnEachAsync, OnEachText, OnError, OnFinish,
-    OnNext, OnNextText, OnPing, OnPong, Pipe, Registration, Relay, Results, Run, WithCallbacks,
-    WithCalls, WithCodec,
+    ConnectionExt, Event, Finish, LimitRate, Message, OnEach, OnEachAsync, OnEachText, OnError,
+    OnFinish, OnNext, OnNextText, OnPing, OnPong, Pipe, RateLimit, Registration, Relay, Results,
+    Run, WithCallbacks, WithCalls, WithCodec,
 };
 
 /// Neither `Send` nor `Sync`.
@@ -70,6 +70,13 @@ is_not!(OnFinish<Connection<Pipe>, LocalFinish>: Send, Sync);
 
 is!(WithCallbacks<Connection<Pipe>>: Send, Unpin);
 is_not!(WithCallbacks<OnFinish<Connection<Pipe>, LocalFinish>>: Send, Sync);
+
+is!(LimitRate<()>: Send, Unpin);
+// It sleeps, as a connection does.
+is_not!(LimitRate<()>: Sync);
+is_not!(LimitRate<Pinned>: Unpin);
+is_not!(LimitRate<Local>: Send);
+is!(RateLimit: Clone, Send, Sync, Unpin);
 
 is!(Results<()>: Send, Sync, Unpin);
 is_not!(Results<Pinned>: Unpin);

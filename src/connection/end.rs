@@ -30,12 +30,17 @@ impl Core {
 
     /// Fails the connection for a fault on our side.
     pub(super) fn fail(&mut self, error: Error) {
+        self.fail_for(Violation { code: CloseCode::INTERNAL_ERROR, error });
+    }
+
+    /// Fails the connection for something that the protocol knows nothing of.
+    pub(super) fn fail_for(&mut self, violation: Violation) {
         if !self.closing.reads_data() {
             // Too late to change how it ended, but not to be heard of.
-            self.inbox.push(Event::Error(error));
+            self.inbox.push(Event::Error(violation.error));
             return;
         }
-        self.fail_with(Violation { code: CloseCode::INTERNAL_ERROR, error });
+        self.fail_with(violation);
     }
 
     pub(super) fn end_of_input(&mut self) {

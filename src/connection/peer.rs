@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     ext::{Callbacks, HookResult},
     message::Message,
-    protocol::{Closing, Origin},
+    protocol::{Closing, Origin, Violation},
 };
 
 /// The connection as a hook sees it.
@@ -222,6 +222,11 @@ impl<'a> Peer<'a> {
     /// Fails the connection with 1011.
     pub(crate) fn fail(&mut self, error: Error) {
         self.core.fail(error);
+    }
+
+    /// Fails the connection with 1008.
+    pub(crate) fn forbid(&mut self, error: Error) {
+        self.core.fail_for(Violation { code: CloseCode::POLICY_VIOLATION, error });
     }
 
     pub(crate) fn begin_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {

@@ -13,9 +13,9 @@ use crate::{
     connection::{Handle, Peer},
     error::Error,
     ext::{
-        ByteStream, Callbacks, CloseWith, Codec, Duplex, HookResult, OnEach, OnEachAsync,
-        OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, Relay, Results, Run,
-        WithCallbacks, WithCodec,
+        ByteStream, Callbacks, CloseWith, Codec, Duplex, HookResult, LimitRate, OnEach,
+        OnEachAsync, OnEachText, OnError, OnFinish, OnNext, OnNextText, OnPing, OnPong, RateLimit,
+        Relay, Results, Run, WithCallbacks, WithCodec,
     },
     message::Message,
     stats::Stats,
@@ -445,6 +445,50 @@ pub trait ConnectionExt: Duplex {
         Self: Sized,
     {
         Results::new(self)
+    }
+
+    /// Gives no more messages in a time than `limit` says: what comes faster waits, or fails the
+    /// connection with 1008, as [`RateLimit`] says.
+    ///
+    /// While a message waits no other one is read, so that TCP holds up the peer. The connection is driven
+    /// all the same: pings that come before the next message are answered, and writing, closing and
+    /// timeouts go on. Once it closes, what was read passes without waiting. Pings and pongs do not count;
+    /// nor does anything that is sent.
+    ///
+    /// Time is that of [`Config::timer`](crate::Config::timer). A connection without a clock fails with
+    /// 1011 at its first message, so that no limit is silently none.
+    ///
+    /// It is a layer as hooks are. Those put on before it, nearer to the connection, see a message when it
+    /// is read: one that waits, or goes over the limit, too. Those put on behind it see what it lets pass,
+    /// when it does.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped `next()` loses nothing: what waits is kept here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::{SinkExt, StreamExt};
+    /// use wsweave::{CloseCode, Connection, ConnectionExt, RateLimit};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let (conn, mut peer) = Connection::pair();
+    /// let mut conn = conn.limit_rate(RateLimit::new().messages(2)?.or_close());
+    /// for number in ["1", "2", "3"] {
+    ///     peer.send(number.into()).await?;
+    /// }
+    /// assert_eq!(conn.next().await, Some("1".into()));
+    /// assert_eq!(conn.next().await, Some("2".into()));
+    /// assert_eq!(conn.next().await, None);
+    /// assert_eq!(conn.finish().unwrap().code, CloseCode::POLICY_VIOLATION);
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    fn limit_rate(self, limit: RateLimit) -> LimitRate<Self>
+    where
+        Self: Sized,
+    {
+        LimitRate::new(self, limit)
     }
 
     /// Makes a stream of bytes of it: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` over binary messages.

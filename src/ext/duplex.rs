@@ -99,7 +99,7 @@ pub enum Event {
 }
 
 pub(crate) mod sealed {
-    use std::{sync::Arc, time::Duration};
+    use std::{fmt, sync::Arc, time::Duration};
 
     use crate::{
         compression::AgreedCompression,
@@ -110,17 +110,19 @@ pub(crate) mod sealed {
     #[allow(unnameable_types, reason = "that is what seals a trait")]
     pub trait Sealed {}
 
-    /// What is known of a connection, for the combinators alone.
-    #[allow(
-        unnameable_types,
-        missing_debug_implementations,
-        reason = "only the combinators look into it"
-    )]
+    /// What is known of a connection, for this crate alone.
+    #[allow(unnameable_types, reason = "only this crate looks into it")]
     pub struct Facts<'a> {
         pub(crate) role: Role,
         pub(crate) opening: Option<&'a Opening>,
         pub(crate) compression: Option<AgreedCompression>,
         pub(crate) latency: Option<Duration>,
         pub(crate) timer: Option<&'a Arc<dyn Timer>>,
+    }
+
+    impl fmt::Debug for Facts<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Facts").field("role", &self.role).finish_non_exhaustive()
+        }
     }
 }

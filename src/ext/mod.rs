@@ -13,6 +13,7 @@ mod hook_result;
 mod into_bytes;
 #[cfg(feature = "json")]
 mod json;
+mod limit_rate;
 mod on_each;
 mod on_each_async;
 mod on_each_text;
@@ -38,6 +39,7 @@ pub use self::{
     duplex::{Duplex, Event},
     hook_result::HookResult,
     into_bytes::ByteStream,
+    limit_rate::{LimitRate, RateLimit},
     on_each::OnEach,
     on_each_async::OnEachAsync,
     on_each_text::OnEachText,
