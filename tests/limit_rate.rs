@@ -256,6 +256,15 @@ fn our_own_close_does_not_wait() {
 }
 
 #[test]
+fn once_it_closes_there_is_no_limit_to_exceed() {
+    let mut rig = limited(messages(1.0).or_close());
+    rig.peer().close_with(1000, "");
+    rig.receive(numbered(100).chain([Frame::close(1000, "")]));
+    assert_eq!(rig.settle().len(), 100);
+    assert!(rig.finish().clean);
+}
+
+#[test]
 fn over_the_limit_it_closes_with_1008_if_that_is_asked_for() {
     for role in BOTH {
         let limit = messages(10.0).or_close();

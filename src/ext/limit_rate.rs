@@ -196,7 +196,6 @@ impl<C: Duplex> LimitRate<C> {
         let slept = this.sleep.as_mut().is_none_or(|sleep| sleep.as_mut().poll(cx).is_ready());
         // From when it closes on, its timeout is what bounds it.
         let passes = slept
-            || !this.inner.as_mut().peer().is_open()
             || this.inner.as_mut().poll_drive(cx).is_ready()
             || !this.inner.as_mut().peer().is_open();
         if passes { Poll::Ready(()) } else { Poll::Pending }
@@ -317,8 +316,7 @@ impl Bucket {
     /// How long something has to wait. A debt of `burst` may be made; what costs more than that waits until
     /// there is none.
     fn wait(self, price: Duration, burst: Duration, now: Instant) -> Duration {
-        let allowed = burst.saturating_sub(price);
-        if price.is_zero() { Duration::ZERO } else { self.debt(now).saturating_sub(allowed) }
+        self.debt(now).saturating_sub(burst.saturating_sub(price))
     }
 
     fn charge(&mut self, price: Duration, now: Instant) {
