@@ -94,11 +94,11 @@ fn messages_of_each_side_go_to_the_other_in_order() {
     let mut rig = rigged();
     rig.waits();
     rig.ask(numbered(1_000));
-    rig.answer([Frame::binary([7; 70_000]), Frame::text("grüezi").unfinished()]);
+    rig.answer([Frame::binary(vec![7; 70_000]), Frame::text("grüezi").unfinished()]);
     rig.answer([Frame::continuation("!")]);
     rig.waits();
     assert_eq!(rig.to_server(), numbered(1_000));
-    assert_eq!(rig.to_client(), [Frame::binary([7; 70_000]), Frame::text("grüezi!")]);
+    assert_eq!(rig.to_client(), [Frame::binary(vec![7; 70_000]), Frame::text("grüezi!")]);
 }
 
 #[test]

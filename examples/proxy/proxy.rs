@@ -148,10 +148,8 @@ impl Proxy {
         let (response, upgrade) = server::upgrade(&request, accept)?;
         let upgraded = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
-            match upgraded.await {
-                Ok(io) => {
-                    relay(upgrade, Socket::from_tokio(TokioIo::new(io)), target, lifetime).await
-                }
+            match upgraded.await.map(|io| Socket::from_tokio(TokioIo::new(io))) {
+                Ok(io) => relay(upgrade, io, target, lifetime).await,
                 Err(error) => eprintln!("{peer}: {error}"),
             }
         });
