@@ -1,5 +1,7 @@
 //! `limit_rate`: no more messages in a time than a `RateLimit` says.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use std::{

@@ -100,10 +100,10 @@ fn the_target_gets_path_query_subprotocols_and_the_chosen_headers() {
             .and_then(|client| client.header("Authorization", "Bearer secret"))
             .and_then(|client| client.header("X-Forwarded-For", "192.0.2.1"))
             .unwrap();
-        let (client, served) = join(client.connect(), server.next()).await;
-        let (client, served) = (client.unwrap(), served.unwrap());
+        let (client, far) = join(client.connect(), server.next()).await;
+        let (client, far) = (client.unwrap(), far.unwrap());
 
-        let request = served.request().unwrap();
+        let request = far.request().unwrap();
         assert_eq!(request.uri(), "/base/room/7?since=3&to=5");
         assert_eq!(request.headers()["sec-websocket-protocol"], "mqtt, chat");
         assert_eq!(request.headers()["cookie"], "seen=1");
@@ -123,13 +123,13 @@ fn messages_and_closes_go_both_ways() {
     within(async {
         let mut server = listen().await;
         let proxy = Running::before(server.local_addr(), &[]).await;
-        let (mut client, mut served) = ends(&proxy, &mut server).await;
+        let (mut client, mut far) = ends(&proxy, &mut server).await;
         let large: Message = vec![7; 2 << 20].into();
         let echo = tokio::spawn(async move {
-            while let Some(message) = served.next().await {
-                served.feed(message).await.unwrap();
+            while let Some(message) = far.next().await {
+                far.feed(message).await.unwrap();
             }
-            served.finish().unwrap().clone()
+            far.finish().unwrap().clone()
         });
         for number in 0..1_000 {
             client.feed(Message::from(number.to_string())).await.unwrap();
@@ -143,8 +143,8 @@ fn messages_and_closes_go_both_ways() {
         let finish = echo.await.unwrap();
         assert_eq!((finish.code, &*finish.reason), (CloseCode(4000), "from the client"));
 
-        let (mut client, mut served) = ends(&proxy, &mut server).await;
-        let (closed, none) = join(served.close_with(4001, "from the server"), client.next()).await;
+        let (mut client, mut far) = ends(&proxy, &mut server).await;
+        let (closed, none) = join(far.close_with(4001, "from the server"), client.next()).await;
         closed.unwrap();
         assert_eq!(none, None);
         let finish = client.finish().unwrap();
@@ -157,17 +157,17 @@ fn a_lost_server_is_1014_and_a_lost_client_1011() {
     within(async {
         let mut server = listen().await;
         let proxy = Running::before(server.local_addr(), &[]).await;
-        let (mut client, mut served) = ends(&proxy, &mut server).await;
-        served.abort();
-        drop(served);
+        let (mut client, mut far) = ends(&proxy, &mut server).await;
+        far.abort();
+        drop(far);
         assert_eq!(client.next().await, None);
         assert_eq!(client.finish().unwrap().code, CloseCode::BAD_GATEWAY);
 
-        let (mut client, mut served) = ends(&proxy, &mut server).await;
+        let (mut client, mut far) = ends(&proxy, &mut server).await;
         client.abort();
         drop(client);
-        assert_eq!(served.next().await, None);
-        assert_eq!(served.finish().unwrap().code, CloseCode::INTERNAL_ERROR);
+        assert_eq!(far.next().await, None);
+        assert_eq!(far.finish().unwrap().code, CloseCode::INTERNAL_ERROR);
     });
 }
 
@@ -178,12 +178,12 @@ fn peers_of_another_crate_on_both_ends_notice_nothing() {
         let proxy = Running::before(listener.local_addr().unwrap(), &[]).await;
         let serve = tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
-            let mut served = accept_async(stream).await.unwrap();
+            let mut far = accept_async(stream).await.unwrap();
             let mut close = None;
-            while let Some(Ok(message)) = served.next().await {
+            while let Some(Ok(message)) = far.next().await {
                 match message {
                     tungstenite::Message::Close(frame) => close = frame,
-                    message if message.is_text() => served.send(message).await.unwrap(),
+                    message if message.is_text() => far.send(message).await.unwrap(),
                     _ => {}
                 }
             }
@@ -213,15 +213,15 @@ fn it_compresses_on_either_side() {
         let target = format!("ws://{}", server.local_addr());
         let proxy = Running::start(Proxy::new(&target, vec![]).unwrap().compress()).await;
         let client = proxy.client("/").config(config());
-        let (client, served) = join(client.connect(), server.next()).await;
-        let (mut client, mut served) = (client.unwrap(), served.unwrap());
-        assert!(client.compression().is_some() && served.compression().is_some());
+        let (client, far) = join(client.connect(), server.next()).await;
+        let (mut client, mut far) = (client.unwrap(), far.unwrap());
+        assert!(client.compression().is_some() && far.compression().is_some());
         client.send("compressed twice".into()).await.unwrap();
-        assert_eq!(served.next().await, Some("compressed twice".into()));
+        assert_eq!(far.next().await, Some("compressed twice".into()));
 
         // Who does not want it goes without.
-        let (client, served) = ends(&proxy, &mut server).await;
-        assert!(client.compression().is_none() && served.compression().is_some());
+        let (client, far) = ends(&proxy, &mut server).await;
+        assert!(client.compression().is_none() && far.compression().is_some());
     });
 }
 
@@ -287,17 +287,17 @@ fn what_is_no_handshake_or_comes_from_another_host_never_reaches_the_target() {
         assert_eq!(refused.response().unwrap().status(), StatusCode::FORBIDDEN);
         let own = proxy.client("/").origin(&format!("http://{}", proxy.addr)).unwrap();
         // The first one that the target has ever heard of.
-        let (own, served) = join(own.connect(), server.next()).await;
+        let (own, far) = join(own.connect(), server.next()).await;
         assert!(own.is_ok());
-        assert!(!served.unwrap().request().unwrap().headers().contains_key("origin"));
+        assert!(!far.unwrap().request().unwrap().headers().contains_key("origin"));
 
         // The target decides on what it is told.
         let mut server = listen().await.any_origin();
         let proxy = Running::before(server.local_addr(), &["origin"]).await;
         let foreign = proxy.client("/").origin("https://friend.example").unwrap();
-        let (foreign, served) = join(foreign.connect(), server.next()).await;
+        let (foreign, far) = join(foreign.connect(), server.next()).await;
         assert!(foreign.is_ok());
-        let headers = served.unwrap().request().unwrap().headers().clone();
+        let headers = far.unwrap().request().unwrap().headers().clone();
         assert_eq!(headers["origin"], "https://friend.example");
     });
 }
@@ -307,12 +307,12 @@ fn a_proxy_that_stops_closes_both_ends() {
     within(async {
         let mut server = listen().await;
         let proxy = Running::before(server.local_addr(), &[]).await;
-        let (mut client, mut served) = ends(&proxy, &mut server).await;
+        let (mut client, mut far) = ends(&proxy, &mut server).await;
         proxy.stop.send(()).unwrap();
         let relays = proxy.serving.await.unwrap().unwrap();
-        assert_eq!(join(client.next(), served.next()).await, (None, None));
+        assert_eq!(join(client.next(), far.next()).await, (None, None));
         relays.ended().await;
-        for conn in [client, served] {
+        for conn in [client, far] {
             let finish = conn.finish().unwrap();
             assert!(finish.clean);
             assert_eq!((finish.code, &*finish.reason), (CloseCode::GOING_AWAY, "the proxy stops"));
