@@ -55,7 +55,8 @@ pub enum ErrorKind {
     InvalidDeflate,
     /// The peer exceeded a limit. The Close that answers it carries 1009, or 1008.
     LimitExceeded,
-    /// A hook failed, or sent without end. The Close carries 1011.
+    /// A hook failed, or sent without end: the Close carries 1011. Or it made
+    /// [no client](crate::Reconnect::each_client).
     Hook,
     /// The transport failed, or ended without a Close.
     Io,

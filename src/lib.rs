@@ -52,6 +52,7 @@
 //! # Where connections come from
 //!
 //! - [`connect`], and [`Client`] with all its settings; [`listen`], and [`Server`].
+//! - [`Client::reconnect`]: any number of connections, one after the other, as one value.
 //! - [`Client::connect_over`] and [`Acceptor::accept`] do the opening handshake over any transport.
 //! - In a framework that speaks HTTP, [`handshake::server::upgrade`]; over a transport on which the
 //!   handshake was done, [`Connection::from_raw`].
@@ -131,7 +132,10 @@ pub use crate::{
     },
     handshake::answer::{Accept, Refusal},
     message::{Message, Text},
-    net::{Acceptor, Client, Origins, Proxy, Server, ServerHandle, Shutdown, connect, listen},
+    net::{
+        Acceptor, Client, Origins, Outage, Proxy, Reconnect, ReconnectPolicy, Server, ServerHandle,
+        Shutdown, Status, connect, listen,
+    },
     rt::Listening,
     socket::Socket,
     stats::{Stats, Traffic},

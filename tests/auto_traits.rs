@@ -7,8 +7,9 @@ use std::{fmt::Debug, rc::Rc};
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use wsweave::{
     AgreedCompression, CloseCode, CloseFrame, Compression, Config, Connection, ConnectionExt,
-    Error, ErrorKind, Event, Finish, Handle, Initiator, Message, Peer, Pipe, Role, Sleep, Socket,
-    Text, Timer, TrySendError, handshake::server::Upgrade,
+    Error, ErrorKind, Event, Finish, Handle, Initiator, Message, Outage, Peer, Pipe, Reconnect,
+    ReconnectPolicy, Role, Sleep, Socket, Status, Text, Timer, TrySendError,
+    handshake::server::Upgrade,
 };
 
 /// A transport that may not leave its thread.
@@ -45,6 +46,13 @@ assert_not_impl_any!(Connection<Local>: Send, Sync);
 assert_impl_all!(Connection<Local>: Unpin);
 assert_impl_all!(Socket: Send, Unpin, Debug);
 assert_impl_all!(Pipe: Send, Unpin, Debug);
+
+// One after the other.
+assert_impl_all!(Reconnect: Send, Unpin, Debug);
+assert_not_impl_any!(Reconnect: Sync);
+assert_impl_all!(ReconnectPolicy: Send, Sync, Unpin, Clone, Debug);
+assert_impl_all!(Outage: Send, Sync, Unpin, Clone, Debug, std::fmt::Display);
+assert_impl_all!(Status: Send, Sync, Unpin, Clone, Debug);
 
 // What others hold of it.
 assert_impl_all!(Handle: Send, Sync, Unpin, Clone, Debug);

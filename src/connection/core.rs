@@ -1,11 +1,18 @@
 //! [`Core`]: the connection without its transport: what hooks can reach.
 
-use std::{collections::VecDeque, mem, sync::Arc, task::Waker, time::Duration};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
 use super::{
     inbox::Inbox,
+    ledger::Ledger,
     log::Log,
     outbox::{Item, Outbox},
     wakers::Wakers,
@@ -40,6 +47,8 @@ pub(crate) struct Core {
     pub(super) last: Option<Result<CloseFrame, Violation>>,
     pub(super) closing: Closing,
     pub(super) outbox: Option<Arc<Outbox>>,
+    /// Of a connection that another one may follow.
+    pub(super) ledger: Option<Box<Ledger>>,
     /// What was taken from the outbox and is not written: up to which item, and up to where in
     /// `outgoing`.
     pub(super) taken: VecDeque<(u64, u64)>,
@@ -96,6 +105,7 @@ impl Core {
             last: None,
             closing: Closing::Open,
             outbox: None,
+            ledger: None,
             taken: VecDeque::new(),
             hook: Hook::Idle,
             log: Log::new(role),
@@ -127,6 +137,40 @@ impl Core {
     /// Whether anything more is accepted for sending.
     pub(super) fn accepts(&self) -> bool {
         self.closing.is_open() && self.given_up.is_none()
+    }
+
+    /// Whether another connection takes over what cannot be sent on this one.
+    #[inline]
+    pub(super) fn lasts(&self) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| !ledger.is_for_good())
+    }
+
+    /// No other connection follows: somebody has asked for the end.
+    pub(super) fn end_for_good(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.end_for_good();
+        }
+    }
+
+    /// Whether there is something to send over, closing or not.
+    fn has_link(&self) -> bool {
+        self.ledger.as_ref().is_none_or(|ledger| ledger.is_connected())
+    }
+
+    /// Whether there is room for what may be lost with the connection.
+    #[inline]
+    pub(super) fn has_window(&self) -> bool {
+        self.ledger.as_ref().is_none_or(|ledger| ledger.has_room())
+    }
+
+    /// Whether the peer has to say first what has arrived.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.awaits_answer())
+    }
+
+    /// Whether there is room for a message.
+    pub(super) fn has_room(&self) -> bool {
+        self.outgoing.len() < self.outbox_size() && self.has_window()
     }
 
     /// Whether it is closing, be it that a handle has asked for that and it is not yet done.
@@ -179,7 +223,46 @@ impl Core {
     pub(super) fn send(&mut self, message: Message, origin: Origin) {
         self.stirred = true;
         self.log.queued(&message);
+        if self.ledger.is_some() {
+            return self.send_on_record(message, origin);
+        }
         self.outgoing.message(message, self.config.fragment_size, origin);
+    }
+
+    /// Sends what goes to the next connection if it may not have arrived when this one ends.
+    #[inline(never)]
+    fn send_on_record(&mut self, message: Message, origin: Origin) {
+        let Some(ledger) = &mut self.ledger else { return };
+        if !ledger.is_connected() || !self.closing.is_open() {
+            return ledger.keep(message);
+        }
+        ledger.send(&message);
+        self.outgoing.message(message, self.config.fragment_size, origin);
+        self.ask();
+    }
+
+    /// Asks the peer what has arrived, if it is time for that.
+    pub(super) fn ask(&mut self) {
+        let ledger = self.ledger.as_mut().filter(|_| self.closing.is_open());
+        if let Some(payload) = ledger.and_then(|ledger| ledger.ask()) {
+            // Other pongs than ours may make us ask: too many of them stop reading.
+            self.outgoing.ping(payload, Origin::Protocol);
+        }
+    }
+
+    /// When to ask next.
+    #[inline]
+    pub(super) fn asks_at(&self) -> Option<Instant> {
+        self.ledger.as_ref()?.due()
+    }
+
+    /// A pong came: perhaps it says what has arrived.
+    pub(super) fn note_pong(&mut self, payload: &[u8]) {
+        let Some(ledger) = &mut self.ledger else { return };
+        if ledger.pong(payload) {
+            self.wakers.wake_all();
+        }
+        self.ask();
     }
 
     /// Queues what a hook sends; beyond the hard limit the connection fails instead.
@@ -192,7 +275,7 @@ impl Core {
     pub(super) fn ping_from_hook(&mut self, payload: Bytes) {
         if let Err(error) = check_ping(&payload) {
             self.fail(error);
-        } else if self.hook_may_send() {
+        } else if self.hook_may_send() && self.has_link() {
             self.outgoing.ping(payload, Origin::Hook);
         }
     }
@@ -201,6 +284,9 @@ impl Core {
         check_ping(&payload)?;
         if let Some(error) = self.send_error() {
             return Err(error);
+        }
+        if !self.has_link() {
+            return Err(Error::new(ErrorKind::Full, "there is no connection to ping over"));
         }
         if self.outgoing.len() >= self.outbox_size() {
             return Err(Error::new(ErrorKind::Full, "there is no room for a ping"));
@@ -220,11 +306,19 @@ impl Core {
     }
 
     fn hook_may_send(&mut self) -> bool {
-        if self.outgoing.replies_len() > self.outbox_size().saturating_add(HARD_LIMIT) {
+        let replies = self.outgoing.replies_len().saturating_sub(self.outbox_size());
+        let unsettled = self.ledger.as_ref().map_or(0, |ledger| ledger.excess());
+        if replies.max(unsettled) > HARD_LIMIT {
             let what = "hooks sent 16 MiB more than there is room for";
             self.fail(Error::new(ErrorKind::Hook, what));
+            return false;
         }
-        self.accepts()
+        self.accepts_from_hook()
+    }
+
+    /// Whether what a hook sends is sent, or goes to the next connection.
+    pub(super) fn accepts_from_hook(&self) -> bool {
+        self.accepts() || self.lasts()
     }
 
     /// Has `waker` woken when a handle asks for something, and does what cannot wait of that.
@@ -240,8 +334,20 @@ impl Core {
     #[inline]
     pub(super) fn heed_abort(&mut self) {
         if self.is_aborted() && self.closing.finish().is_none() {
+            self.end_for_good();
             self.abort();
         }
+    }
+
+    /// Where nothing drives the connection: does what a handle asks for to end it. Tells whether that,
+    /// or somebody else, has ended it for good.
+    pub(super) fn heed_handles(&mut self) -> bool {
+        self.heed_abort();
+        if self.outbox.as_ref().is_some_and(|outbox| !outbox.is_open()) {
+            self.end_for_good();
+            self.take_from_outbox(Origin::Handle);
+        }
+        !self.lasts()
     }
 
     /// Whether a handle has asked for the end.
@@ -261,6 +367,7 @@ impl Core {
             self.outbox.get_or_insert_with(|| Arc::new(Outbox::new(limit, self.open_for.clone())));
         let outbox = Arc::clone(outbox);
         match self.ending() {
+            _ if self.lasts() => {}
             Some(finish) => outbox.end(finish.clone()),
             None if !self.closing.is_open() => outbox.seal(),
             None => {}
@@ -295,9 +402,13 @@ impl Core {
         for item in items {
             match item {
                 Item::Message(message) => self.send(message, origin),
-                Item::Ping(payload) => self.outgoing.ping(payload, origin),
+                Item::Ping(payload) if self.has_link() => self.outgoing.ping(payload, origin),
+                Item::Ping(_) => {}
                 // Always the last one.
-                Item::Close(close) => self.begin_close(close),
+                Item::Close(close) => {
+                    self.end_for_good();
+                    self.begin_close(close);
+                }
             }
         }
         self.taken.push_back((position, self.outgoing.end()));

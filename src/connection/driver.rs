@@ -118,7 +118,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let queued = self.core.outgoing.len();
         let room = queued < self.core.outbox_size() && !self.turn.is_full(queued);
-        if room && self.core.wakers.nobody_waits() && self.core.is_calm() {
+        let calm = self.core.wakers.nobody_waits() && self.core.is_calm();
+        if room && self.core.has_window() && calm {
             return Poll::Ready(Ok(()));
         }
         self.poll_room_or_write(cx)
@@ -127,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn poll_room_or_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let done = |driver: &Self| match driver.core.send_error() {
             Some(error) => Some(Err(error)),
-            None => (driver.core.outgoing.len() < driver.core.outbox_size()).then_some(Ok(())),
+            None => driver.core.has_room().then_some(Ok(())),
         };
         self.core.heed_abort();
         if self.turn.is_full(self.core.outgoing.len()) {
@@ -169,6 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         close: CloseFrame,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
+        self.core.end_for_good();
         if self.core.accepts() {
             self.core.begin_close(close);
         }
@@ -182,7 +184,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         while self.wants_draining() {
             if self.turn.is_over() || self.poll_read(cx) != Reading::Open {
                 self.core.listen_to_handles(cx.waker());
-                let situation = Situation { closing: true, write_blocked: false, listening: false };
+                let situation = Situation {
+                    closing: true,
+                    write_blocked: false,
+                    listening: false,
+                    asks_at: None,
+                };
                 let expired = self.timers.poll(cx, &self.core.config, situation).is_ready();
                 if expired || self.core.is_aborted() {
                     break;
@@ -195,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     #[inline]
-    fn take_from_inbox(&mut self) -> Option<Event> {
+    pub(super) fn take_from_inbox(&mut self) -> Option<Event> {
         if self.core.inbox.is_empty() || self.core.replies_overflow() {
             return None;
         }
@@ -241,6 +248,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let inbox = &self.core.inbox;
         match self.core.reader {
             _ if !inbox.holds_message() || self.core.is_given_up() => Some(Scope::All),
+            // The pong that makes room may be behind messages.
+            _ if self.core.awaits_answer() && !inbox.is_full() => Some(Scope::All),
             _ if half == Half::Stream || self.core.accepts() => Some(Scope::WriteOnly),
             _ if !inbox.is_full() => Some(Scope::All),
             Reader::Present => Some(Scope::WriteOnly),
@@ -270,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Polls for one half.
     #[inline]
-    fn poll_half<T>(
+    pub(super) fn poll_half<T>(
         &mut self,
         half: Half,
         cx: &mut Context<'_>,

@@ -2,7 +2,10 @@
 
 use std::thread;
 
-use super::core::{Core, Hook};
+use super::{
+    core::{Core, Hook},
+    outbox::Item,
+};
 use crate::{
     close::{CloseCode, CloseFrame, Finish},
     error::{Error, ErrorKind},
@@ -79,8 +82,12 @@ impl Core {
     /// Settles how the connection ended for the case that nobody drives it any more.
     pub(super) fn give_up(&mut self) -> Finish {
         self.heed_abort();
-        if let Some(finish) = self.ending() {
-            return finish.clone();
+        self.end_for_good();
+        if let Some(finish) = self.ending().cloned() {
+            if let Some(outbox) = &self.outbox {
+                outbox.end(finish.clone());
+            }
+            return finish;
         }
         // What handles were promised to send still goes before the Close, or is that itself.
         self.queue_last();
@@ -98,8 +105,40 @@ impl Core {
         finish
     }
 
+    /// No other connection follows, and `error` is why if this one has not ended by itself.
+    pub(super) fn conclude(&mut self, error: Option<Error>) {
+        self.end_for_good();
+        let Some(outbox) = self.outbox.clone() else { return self.end_unless_ended(error) };
+        outbox.seal();
+        let items = outbox.take().map(|(items, _)| items).unwrap_or_default();
+        for item in items {
+            if let (Item::Message(message), Some(ledger)) = (item, &mut self.ledger) {
+                ledger.keep(message);
+            }
+        }
+        self.end_unless_ended(error);
+        if let Some(finish) = self.ending() {
+            outbox.end(finish.clone());
+        }
+    }
+
+    fn end_unless_ended(&mut self, error: Option<Error>) {
+        if self.closing.finish().is_none() {
+            self.end(error);
+        }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.disconnect();
+        }
+    }
+
     fn receive_close(&mut self, close: CloseFrame) {
         self.log.received_close(&close);
+        if let (Closing::Sent(sent), Some(ledger)) = (&self.closing, &mut self.ledger) {
+            // It answers ours, unless both sides have begun with the same words.
+            if sent.code == close.code {
+                ledger.settle_all();
+            }
+        }
         self.queue_last();
         let due = self.change(|closing| closing.receive(close));
         self.queue_close(due);
@@ -115,6 +154,10 @@ impl Core {
 
     /// A Close is about to be queued: what handles were promised to send goes before it.
     fn queue_last(&mut self) {
+        if self.lasts() {
+            // It goes to the next connection.
+            return;
+        }
         if let (true, Some(outbox)) = (self.accepts(), self.outbox.clone()) {
             outbox.seal();
             self.take_from_outbox(Origin::Handle);
@@ -138,7 +181,7 @@ impl Core {
         if !ended && self.closing.finish().is_some() {
             self.on_ended();
         }
-        if let (false, Some(outbox)) = (self.closing.is_open(), &self.outbox) {
+        if let (false, Some(outbox)) = (self.closing.is_open() || self.lasts(), &self.outbox) {
             outbox.seal();
         }
         self.wakers.wake_all();
@@ -158,7 +201,7 @@ impl Core {
         self.open_for.end();
         if let Some(finish) = self.closing.finish() {
             self.log.ended(finish);
-            if let Some(outbox) = &self.outbox {
+            if let (false, Some(outbox)) = (self.lasts(), &self.outbox) {
                 outbox.end(finish.clone());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem};
 
-use crate::ext::Event;
+use crate::{error::Error, ext::Event};
 
 /// Events that wait for `poll_event`, in order.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(super) struct Inbox {
     /// The size of what waits, each event counted with a little for itself.
     size: usize,
     messages: usize,
+    /// How much may wait.
+    mark: usize,
     /// A message was dropped.
     overflown: bool,
     /// What went wrong has been told.
@@ -19,7 +21,32 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new() -> Self {
-        Self { events: VecDeque::new(), size: 0, messages: 0, overflown: false, told: false }
+        Self {
+            events: VecDeque::new(),
+            size: 0,
+            messages: 0,
+            mark: HIGH_WATER_MARK,
+            overflown: false,
+            told: false,
+        }
+    }
+
+    /// Lets so much wait, if that is more than usual.
+    pub(super) fn widen(&mut self, mark: usize) {
+        self.mark = self.mark.max(mark);
+    }
+
+    /// Takes over what another inbox holds.
+    pub(super) fn inherit(&mut self, other: Self) {
+        other.events.into_iter().for_each(|event| self.keep(event));
+    }
+
+    /// Takes out the error, if one waits.
+    pub(super) fn take_error(&mut self) -> Option<Error> {
+        let at = self.events.iter().position(|event| matches!(event, Event::Error(_)))?;
+        let Some(Event::Error(error)) = self.events.remove(at) else { return None };
+        self.size -= size(&Event::Error(error.clone()));
+        Some(error)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -32,7 +59,7 @@ impl Inbox {
 
     /// Whether no more messages should be read while nobody takes those that wait.
     pub(super) fn is_full(&self) -> bool {
-        self.holds_message() && self.size >= HIGH_WATER_MARK
+        self.holds_message() && self.size >= self.mark
     }
 
     /// Whether a message was dropped: what follows it is to be dropped, too, so that there is no gap.
@@ -49,13 +76,17 @@ impl Inbox {
                 if self.overflown {
                     return;
                 }
-                self.messages += 1;
             }
-            Event::Ping(_) | Event::Pong(_) if self.size >= HIGH_WATER_MARK => return,
+            Event::Ping(_) | Event::Pong(_) if self.size >= self.mark => return,
             Event::Error(_) if mem::replace(&mut self.told, true) => return,
             _ => {}
         }
+        self.keep(event);
+    }
+
+    fn keep(&mut self, event: Event) {
         self.size += size(&event);
+        self.messages += usize::from(matches!(event, Event::Message(_)));
         self.events.push_back(event);
     }
 

@@ -6,6 +6,7 @@ mod driver;
 mod end;
 mod handle;
 mod inbox;
+mod ledger;
 mod linger;
 mod log;
 mod outbox;
@@ -14,6 +15,7 @@ mod pipe;
 mod sink;
 mod step;
 mod stream;
+mod succession;
 mod timers;
 mod turn;
 mod wakers;
@@ -35,6 +37,7 @@ pub use self::{
     peer::Peer,
     pipe::Pipe,
 };
+pub(crate) use self::{ledger::Ledger, wakers::Half};
 use crate::{
     compression::AgreedCompression,
     config::{Config, Role},

@@ -229,6 +229,15 @@ impl Outbox {
         self.lock().stats = stats;
     }
 
+    /// The connection's side: nobody waits for what was taken, which another one has to see to.
+    pub(super) fn hand_over(&self, open_for: OpenFor) {
+        let mut state = self.lock();
+        state.open_for = open_for;
+        state.written = state.put - state.items.len() as u64;
+        drop(state);
+        self.written.notify(usize::MAX);
+    }
+
     /// Nothing is accepted any more, and what waits stays.
     pub(super) fn seal(&self) {
         let mut state = self.lock();

@@ -115,6 +115,7 @@ impl<'a> Peer<'a> {
     /// let conn = conn.on_next(|peer, _| peer.abort());
     /// ```
     pub fn abort(&mut self) {
+        self.core.end_for_good();
         self.core.abort();
     }
 
@@ -130,7 +131,7 @@ impl<'a> Peer<'a> {
     /// ```
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.core.accepts()
+        self.core.accepts_from_hook()
     }
 
     /// A [`Handle`] for other tasks and threads, made on first use.
@@ -236,6 +237,7 @@ impl<'a> Peer<'a> {
 
     /// Begins the closing handshake with the Close of another connection, be it an empty one.
     pub(crate) fn pass_on(&mut self, close: CloseFrame) {
+        self.core.end_for_good();
         if self.is_open() {
             self.core.begin_close(close);
         }
@@ -244,9 +246,7 @@ impl<'a> Peer<'a> {
     /// Begins the closing handshake for one who goes on reading: a flush waits for the Close, too, and
     /// what arrives before the peer's waits to be read, however much it is.
     pub(crate) fn end_sending(&mut self) {
-        if self.is_open() {
-            self.core.begin_close(CloseFrame::NORMAL);
-        }
+        self.pass_on(CloseFrame::NORMAL);
         self.core.outgoing.flush_all();
         self.core.reader = Reader::Present;
     }

@@ -27,7 +27,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Connection<S> {
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         let core = &mut self.get_mut().driver_mut().core;
-        if let Some(error) = core.send_error() {
+        if let Some(error) = core.send_error().filter(|_| !core.lasts()) {
             return Err(error);
         }
         core.send(message, Origin::Sink);

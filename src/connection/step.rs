@@ -147,10 +147,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.timers.stirred();
         }
         let open = self.core.closing().is_open();
+        let read_all = reading == Reading::Blocked;
+        // To wait for the peer to say what has arrived is to wait for it to take more.
+        let unanswered = open && read_all && self.core.awaits_answer();
         let situation = Situation {
             closing: !open,
-            write_blocked: writing == Writing::Blocked,
-            listening: open && reading == Reading::Blocked && writing == Writing::Done,
+            write_blocked: writing == Writing::Blocked || unanswered,
+            listening: open && read_all && writing == Writing::Done && !unanswered,
+            asks_at: self.core.asks_at().filter(|_| open),
         };
         match self.timers.poll(cx, &self.core.config, situation) {
             Poll::Ready(expired) => {
@@ -170,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.core.listen_to_handles(cx.waker());
         loop {
             let room = self.core.outgoing.len() < WRITE_MARK.min(self.core.outbox_size());
-            let took = room && self.core.take_from_outbox(Origin::Handle);
+            let took = room && self.core.has_window() && self.core.take_from_outbox(Origin::Handle);
             let writing = self.poll_write(half, cx);
             // Handles may have asked for more meanwhile.
             if writing != Writing::Done || room && !took {
@@ -192,6 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Decoding::Event(Event::Pong(payload)) => {
                 self.turn.frame();
                 self.timers.pong(payload);
+                self.core.note_pong(payload);
             }
             Decoding::Event(_) | Decoding::Frame => self.turn.frame(),
             Decoding::Last | Decoding::Starved => {}
@@ -303,6 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Expired::Write => self.core.time_out("a write made no progress in time"),
             Expired::Silence => self.core.time_out("no answer to keepalive"),
             Expired::Keepalive(payload) => self.core.keepalive(payload),
+            Expired::Asking => self.core.ask(),
             Expired::Idle => self.core.begin_close(CloseFrame {
                 code: CloseCode::GOING_AWAY,
                 reason: "idle timeout".into(),

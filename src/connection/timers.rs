@@ -19,6 +19,8 @@ pub(super) struct Situation {
     /// Everything that has arrived is read, more would be, and all that is queued is written: only
     /// now silence is the peer's.
     pub(super) listening: bool,
+    /// When to ask the peer what has arrived.
+    pub(super) asks_at: Option<Instant>,
 }
 
 /// A time that has come.
@@ -34,6 +36,8 @@ pub(super) enum Expired {
     Silence,
     /// No message has come or gone for too long.
     Idle,
+    /// It is time to ask the peer what has arrived.
+    Asking,
 }
 
 pub(super) struct Timers {
@@ -128,7 +132,7 @@ impl Timers {
     ) -> Poll<Expired> {
         let Some(timer) = &self.timer else { return Poll::Pending };
         let now = timer.now();
-        if situation.listening && self.is_put_off(cx.waker(), now) {
+        if situation.listening && situation.asks_at.is_none() && self.is_put_off(cx.waker(), now) {
             return Poll::Pending;
         }
         self.poll_from(now, cx, config, situation)
@@ -209,14 +213,17 @@ impl Timers {
         } else {
             self.stalled_since = None;
         }
-        for (deadline, expired) in [(closing, Expired::Closing), (write, Expired::Write)] {
+        let asking = situation.asks_at;
+        for (deadline, expired) in
+            [(closing, Expired::Closing), (write, Expired::Write), (asking, Expired::Asking)]
+        {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Err(expired);
             }
         }
         let keepalive = self.judge_peer(now, config, situation.listening)?;
         let idle = self.judge_idleness(now, config, situation.listening)?;
-        Ok([closing, write, keepalive, idle].into_iter().flatten().min())
+        Ok([closing, write, asking, keepalive, idle].into_iter().flatten().min())
     }
 
     /// Keepalive: only time in which the connection was listening counts.

@@ -10,7 +10,7 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// Which half of the connection is polled: after a `split` each may live in a task of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Half {
+pub(crate) enum Half {
     Stream,
     Sink,
 }

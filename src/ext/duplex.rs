@@ -14,8 +14,8 @@ use crate::{close::Finish, connection::Peer, error::Error, message::Message, sta
 /// A connection, or a connection with hooks: a stream and a sink of messages whose events hooks can
 /// see.
 ///
-/// Sealed: [`Connection`](crate::Connection) and the hooks of [`ConnectionExt`](crate::ConnectionExt)
-/// implement it. Name it in a bound; call the methods of [`ConnectionExt`](crate::ConnectionExt).
+/// Sealed: [`Connection`](crate::Connection), [`Reconnect`](crate::Reconnect) and the hooks of
+/// [`ConnectionExt`](crate::ConnectionExt) implement it. Name it in a bound; call the methods of [`ConnectionExt`](crate::ConnectionExt).
 ///
 /// # Examples
 ///

@@ -1,6 +1,7 @@
 //! The edge: who connects, and who accepts.
 
 mod client;
+mod reconnect;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;
@@ -13,5 +14,6 @@ pub(crate) use self::server::Permit;
 pub use self::tls::{ClientTls, ServerTls};
 pub use self::{
     client::{Client, Proxy, connect},
+    reconnect::{Outage, Reconnect, ReconnectPolicy, Status},
     server::{Acceptor, Origins, Server, ServerHandle, Shutdown, listen},
 };

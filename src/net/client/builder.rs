@@ -46,7 +46,7 @@ pub struct Client {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     subprotocols: Vec<String>,
-    pub(super) config: Arc<Config>,
+    pub(in crate::net) config: Arc<Config>,
     pub(in crate::net) tls: ClientTls,
     pub(super) via: Via,
     pub(super) nodelay: bool,
