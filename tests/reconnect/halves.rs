@@ -1,0 +1,147 @@
+//! The two halves, in one task and in two, and what is dropped half-way.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+};
+
+use futures::{
+    FutureExt, SinkExt, StreamExt,
+    channel::oneshot,
+    future::{Either, select},
+    join, poll,
+};
+use wsweave::{ConnectionExt, Duplex, Status};
+
+use crate::{
+    site::{Site, Told, policy},
+    support::{
+        Frame,
+        rt::{spawn, yield_now},
+        within,
+    },
+};
+
+#[test]
+fn both_halves_wait_for_the_next_connection_each_in_its_task() {
+    within(async {
+        for _ in 0..20 {
+            let mut site = Site::new().await;
+            let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+            let (mut sink, mut stream) = conn.split();
+            let (lost, was_lost) = oneshot::channel();
+            let reading = spawn(async move { (stream.next().await, stream) });
+            let writing = spawn(async move {
+                sink.send("one".into()).await.unwrap();
+                was_lost.await.unwrap();
+                sink.send("two".into()).await.unwrap();
+                sink
+            });
+            let mut far = site.accept().await;
+            told.open().await;
+            far.pong().await;
+            site.shut();
+            drop(far);
+            let (status, _) = told.waiting().await;
+            lost.send(()).unwrap();
+            site.reopen().await;
+            site.wait_out(&status);
+            let mut far = site.accept().await;
+            told.open().await;
+            assert_eq!(far.text().await.unwrap(), "two");
+            far.send(Frame::text("here")).await;
+            let (message, _stream) = reading.await;
+            assert_eq!(message, Some("here".into()));
+            let _sink = writing.await;
+        }
+    });
+}
+
+#[test]
+fn who_only_sends_connects_again_and_finds_what_came_meanwhile() {
+    within(async {
+        let site = Site::new().await;
+        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (first, mut far) = join!(conn.send("1".into()), site.accept());
+        first.unwrap();
+        told.open().await;
+        // In one write: when the ping is answered, the message has been read.
+        far.send_all([Frame::ping("?"), Frame::text("of the first")]).await;
+        let answer = Box::pin(async { while far.frame().await.unwrap().opcode != 10 {} });
+        let driving = poll_fn(|cx| Pin::new(&mut conn).poll_drive(cx));
+        assert!(matches!(select(driving, answer).await, Either::Right(_)));
+        drop(far);
+        while !matches!(conn.status(), Status::Waiting { .. }) {
+            conn.send("2".into()).now_or_never();
+            yield_now().await;
+        }
+        let (status, _) = told.waiting().await;
+        site.wait_out(&status);
+        let (third, mut far) = join!(conn.send("3".into()), site.accept());
+        third.unwrap();
+        far.send(Frame::text("of the second")).await;
+        assert_eq!(conn.next().await, Some("of the first".into()));
+        assert_eq!(conn.next().await, Some("of the second".into()));
+    });
+}
+
+#[test]
+fn a_next_that_is_dropped_leaves_the_attempt_under_way() {
+    within(async {
+        let site = Site::new().await;
+        let mut conn = site.client().reconnect(policy());
+        assert!(conn.next().now_or_never().is_none());
+        let (far, ()) = join!(site.accept(), async {
+            for _ in 0..1000 {
+                assert!(conn.next().now_or_never().is_none());
+                yield_now().await;
+                if matches!(conn.status(), Status::Open) {
+                    break;
+                }
+            }
+        });
+        let mut far = far;
+        far.send(Frame::text("hello")).await;
+        assert_eq!(conn.next().await, Some("hello".into()));
+    });
+}
+
+#[test]
+fn a_send_that_is_dropped_while_it_waits_has_not_been_accepted() {
+    within(async {
+        let site = Site::new().await;
+        let mut conn = site.client().reconnect(policy());
+        assert!(conn.send("dropped".into()).now_or_never().is_none());
+        let (sent, mut far) = join!(conn.send("sent".into()), site.accept());
+        sent.unwrap();
+        assert_eq!(far.text().await.unwrap(), "sent");
+        assert!(conn.handle().is_open());
+    });
+}
+
+#[test]
+fn a_flush_waits_only_for_what_may_be_lost() {
+    within(async {
+        let site = Site::new().await;
+        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
+        conn.flush().await.unwrap();
+        let (first, far) = join!(conn.send("1".into()), site.accept());
+        first.unwrap();
+        told.open().await;
+        drop(far);
+        let mut handed = conn.on_reconnect(|peer, lost, _| {
+            for message in lost {
+                peer.send(message);
+            }
+        });
+        let Either::Right(((status, _), _)) = select(handed.next(), pin!(told.waiting())).await
+        else {
+            panic!("the stream waits")
+        };
+        assert!(poll!(handed.flush()).is_pending());
+        site.wait_out(&status);
+        let (flushed, mut far) = join!(handed.flush(), site.accept());
+        flushed.unwrap();
+        assert_eq!(far.text().await.unwrap(), "1");
+    });
+}
