@@ -175,7 +175,19 @@ impl Core {
 
     /// Whether it is closing, be it that a handle has asked for that and it is not yet done.
     pub(super) fn is_closing(&self) -> bool {
-        !self.accepts() || self.outbox.as_ref().is_some_and(|outbox| !outbox.is_open())
+        !self.accepts() || self.is_asked_to_end()
+    }
+
+    /// Whether a handle has asked for the end, or nothing more is accepted of them.
+    fn is_asked_to_end(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| !outbox.is_open())
+    }
+
+    /// Whether what handles have sent is to be taken now: it waits for a connection, and for room for what
+    /// may be lost with that. A Close among it waits for neither.
+    #[inline]
+    pub(super) fn heeds_outbox(&self) -> bool {
+        self.has_link() && self.has_window() || self.is_asked_to_end()
     }
 
     /// Whether nobody has the connection any more.
@@ -237,6 +249,10 @@ impl Core {
             return ledger.keep(message);
         }
         ledger.send(&message);
+        if origin != Origin::Hook {
+            // It waited for room, and is not to keep hooks, which cannot, from sending.
+            ledger.stretch();
+        }
         self.outgoing.message(message, self.config.fragment_size, origin);
         self.ask();
     }
@@ -306,9 +322,12 @@ impl Core {
     }
 
     fn hook_may_send(&mut self) -> bool {
-        let replies = self.outgoing.replies_len().saturating_sub(self.outbox_size());
-        let unsettled = self.ledger.as_ref().map_or(0, |ledger| ledger.excess());
-        if replies.max(unsettled) > HARD_LIMIT {
+        let (unsettled, window) = match &self.ledger {
+            Some(ledger) => (ledger.size(), ledger.window()),
+            None => (0, 0),
+        };
+        let replies = self.outgoing.replies_len().saturating_sub(self.outbox_size().max(window));
+        if replies.max(unsettled.saturating_sub(window)) > HARD_LIMIT {
             let what = "hooks sent 16 MiB more than there is room for";
             self.fail(Error::new(ErrorKind::Hook, what));
             return false;
@@ -343,7 +362,7 @@ impl Core {
     /// or somebody else, has ended it for good.
     pub(super) fn heed_handles(&mut self) -> bool {
         self.heed_abort();
-        if self.outbox.as_ref().is_some_and(|outbox| !outbox.is_open()) {
+        if self.is_asked_to_end() {
             self.end_for_good();
             self.take_from_outbox(Origin::Handle);
         }

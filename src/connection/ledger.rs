@@ -19,6 +19,8 @@ use crate::{config::Timer, message::Message};
 pub(crate) struct Ledger {
     /// How many bytes may be in it for more to be accepted.
     limit: usize,
+    /// How far what was accepted goes beyond that: its last message fits whatever its size.
+    stretch: usize,
     /// How long to wait after a ping with the next one, while there is room.
     interval: Duration,
     /// That of the connection. Without one there is no waiting.
@@ -62,6 +64,7 @@ impl Ledger {
     pub(crate) fn new(limit: usize, interval: Duration) -> Self {
         Self {
             limit,
+            stretch: 0,
             interval,
             timer: None,
             link: Link::Absent,
@@ -119,9 +122,18 @@ impl Ledger {
         !self.has_room() && self.arrived < self.sent
     }
 
-    /// How many bytes there are beyond the limit.
-    pub(super) fn excess(&self) -> usize {
-        self.size.saturating_sub(self.limit)
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// How many bytes there may be of what waits for room.
+    pub(super) fn window(&self) -> usize {
+        self.limit.saturating_add(self.stretch)
+    }
+
+    /// What was just sent waited for room.
+    pub(super) fn stretch(&mut self) {
+        self.stretch = self.stretch.max(self.size.saturating_sub(self.limit));
     }
 
     /// A message is sent.
@@ -145,8 +157,9 @@ impl Ledger {
             return None;
         }
         let now = self.timer.as_ref().map(|timer| timer.now());
+        let passed = now.zip(self.asked_at).map(|(now, at)| now.saturating_duration_since(at));
         let half_full = self.size >= self.limit / 2;
-        if !half_full && self.due().zip(now).is_some_and(|(due, now)| now < due) {
+        if !half_full && passed.is_some_and(|passed| passed < self.interval) {
             return None;
         }
         (self.asked, self.asked_at, self.skipped) = (self.sent, now, false);
@@ -203,6 +216,9 @@ impl Ledger {
             let Some(message) = self.pending.pop_front() else { break };
             self.size -= size(&message);
             self.arrived += 1;
+        }
+        if self.has_room() {
+            self.stretch = 0;
         }
         if self.pending.is_empty() {
             // An idle connection holds nothing.

@@ -217,7 +217,9 @@ impl<'a> Peer<'a> {
 
     /// Queues what handles have sent, as replies to what was read: too many of them stop reading.
     pub(crate) fn queue_from_handles(&mut self) {
-        self.core.take_from_outbox(Origin::Hook);
+        if self.core.heeds_outbox() {
+            self.core.take_from_outbox(Origin::Hook);
+        }
     }
 
     /// Fails the connection with 1011.
@@ -256,6 +258,7 @@ impl<'a> Peer<'a> {
     pub(crate) fn closed(&self) -> Option<Finish> {
         let core = &self.core;
         let closed = matches!(core.closing, Closing::Complete { .. })
+            && !core.lasts()
             && !core.inbox.holds_message()
             && core.outgoing.is_empty();
         closed.then(|| core.closing.given_up(CloseCode::NORMAL, true))

@@ -174,7 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.core.listen_to_handles(cx.waker());
         loop {
             let room = self.core.outgoing.len() < WRITE_MARK.min(self.core.outbox_size());
-            let took = room && self.core.has_window() && self.core.take_from_outbox(Origin::Handle);
+            let took =
+                room && self.core.heeds_outbox() && self.core.take_from_outbox(Origin::Handle);
             let writing = self.poll_write(half, cx);
             // Handles may have asked for more meanwhile.
             if writing != Writing::Done || room && !took {

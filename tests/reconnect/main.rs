@@ -11,6 +11,7 @@ mod attempts;
 mod closing;
 mod halves;
 mod hooks;
+mod limits;
 mod lost;
 mod restarts;
 mod site;

@@ -1,16 +1,30 @@
 //! A server that the test plays frame by frame, and what its client tells.
 
-use std::{collections::VecDeque, future::Future, pin::pin, task::Poll, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use futures::{
-    AsyncReadExt, AsyncWriteExt, StreamExt,
+    AsyncReadExt, AsyncWriteExt, FutureExt, SinkExt, StreamExt,
     channel::mpsc::{UnboundedReceiver, unbounded},
-    poll,
+    future::{Either, RemoteHandle, select},
+    join, poll,
 };
 use smol::net::{TcpListener, TcpStream};
-use wsweave::{Client, Config, Outage, Reconnect, ReconnectPolicy, Role, Status, Timer};
+use wsweave::{
+    Client, Config, ConnectionExt, Duplex, Finish, Handle, Outage, Reconnect, ReconnectPolicy,
+    Role, Status, Timer,
+};
 
-use crate::support::{Frame, ManualClock, parse, rt::sleep, switching};
+use crate::support::{
+    Frame, ManualClock, parse,
+    rt::{sleep, spawn, yield_now},
+    switching,
+};
 
 /// A place on loopback where there may be a server, and the client's clock.
 pub(crate) struct Site {
@@ -34,6 +48,58 @@ impl Site {
     pub(crate) fn client_with(&self, config: Config) -> Client {
         let client = Client::new(&format!("ws://127.0.0.1:{}/", self.port)).unwrap();
         client.config(config.timer(self.clock.clone()))
+    }
+
+    /// A client that connects again, and what it tells.
+    pub(crate) fn reconnect(&self, policy: ReconnectPolicy) -> (Reconnect, Told) {
+        Told::by(self.client().reconnect(policy))
+    }
+
+    /// Has a client connect, and send a first message.
+    pub(crate) async fn open(&self, conn: &mut (impl Duplex + Unpin), told: &mut Told) -> Far {
+        let (sent, far) = join!(conn.send("1".into()), self.accept());
+        sent.unwrap();
+        told.open().await;
+        far
+    }
+
+    /// Runs a client, and accepts it.
+    pub(crate) async fn run<C>(&self, conn: C, told: &mut Told) -> (RemoteHandle<Finish>, Far)
+    where
+        C: Duplex + Send + 'static,
+    {
+        let running = spawn(conn.run());
+        let far = self.accept().await;
+        told.open().await;
+        (running, far)
+    }
+
+    /// The same, with a handle of it.
+    pub(crate) async fn run_with_handle<C>(
+        &self,
+        mut conn: C,
+        told: &mut Told,
+    ) -> (Handle, RemoteHandle<Finish>, Far)
+    where
+        C: Duplex + Unpin + Send + 'static,
+    {
+        let handle = conn.handle();
+        let (running, far) = self.run(conn, told).await;
+        (handle, running, far)
+    }
+
+    /// The connection is lost, and the next attempt is due.
+    pub(crate) async fn lose(&self, far: Far, told: &mut Told) {
+        drop(far);
+        self.wait_out(&told.waiting().await.0);
+    }
+
+    /// The connection is lost, and made anew.
+    pub(crate) async fn renew(&self, far: Far, told: &mut Told) -> Far {
+        self.lose(far, told).await;
+        let far = self.accept().await;
+        told.open().await;
+        far
     }
 
     /// The server goes away: its port refuses.
@@ -115,9 +181,24 @@ impl Far {
         self.frames.pop_front()
     }
 
-    /// The first byte of what the client sends.
-    pub(crate) async fn byte(&mut self) {
-        self.stream.read_exact(&mut [0]).await.unwrap();
+    /// Skips so much of what the client sends.
+    pub(crate) async fn skip(&mut self, len: usize) {
+        self.stream.read_exact(&mut vec![0; len]).await.unwrap();
+    }
+
+    /// Reads to the end; returns how many bytes that was.
+    pub(crate) async fn rest(&mut self) -> usize {
+        let (mut buffer, mut count) = (vec![0; 1 << 16], 0);
+        while let Ok(len @ 1..) = self.stream.read(&mut buffer).await {
+            count += len;
+        }
+        count
+    }
+
+    /// Sends a message that the client has read when this is done, be it that nobody takes it.
+    pub(crate) async fn send_unseen(&mut self, text: &str) {
+        self.send_all([Frame::ping("?"), Frame::text(text)]).await;
+        while self.frame().await.unwrap().opcode != 10 {}
     }
 
     /// The text of the next message, whatever pings come before it.
@@ -234,6 +315,27 @@ impl Told {
             status => panic!("{status:?}"),
         }
     }
+}
+
+/// Does `work` while `needed`, which does not end, is polled.
+pub(crate) async fn beside<T>(needed: impl Future, work: impl Future<Output = T>) -> T {
+    match select(pin!(work), pin!(needed)).await {
+        Either::Left((output, _)) => output,
+        Either::Right(_) => panic!("it should wait"),
+    }
+}
+
+/// Drives without taking messages.
+pub(crate) async fn drive(conn: &mut (impl Duplex + Unpin)) {
+    poll_fn(|cx| Pin::new(&mut *conn).poll_drive(cx)).await;
+}
+
+/// Has the sink find that the connection is lost, so that what was read stays.
+pub(crate) async fn until_lost(conn: &mut (impl Duplex + Unpin), told: &mut Told) -> Status {
+    while conn.send("2".into()).now_or_never().is_some() {
+        yield_now().await;
+    }
+    beside(conn.send("2".into()), told.waiting()).await.0
 }
 
 /// A policy whose random times are the same each time.

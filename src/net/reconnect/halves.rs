@@ -63,13 +63,12 @@ impl Sink<Message> for Reconnect {
         let this = self.get_mut();
         loop {
             ready!(this.poll_connected(Half::Sink, cx));
-            if this.is_over() || this.conn.is_open() {
+            if this.conn.is_open() || this.conn.is_ending_for_good() {
                 let room = ready!(Pin::new(&mut this.conn).poll_ready(cx));
-                if room.is_ok() || this.is_over() || this.conn.is_ending_for_good() {
+                if room.is_ok() || this.conn.is_ending_for_good() {
+                    this.ended();
                     return Poll::Ready(room);
                 }
-            } else if this.conn.is_ending_for_good() {
-                return Pin::new(&mut this.conn).poll_ready(cx);
             }
             ready!(this.poll_ended(Half::Sink, cx));
         }
@@ -87,7 +86,8 @@ impl Sink<Message> for Reconnect {
             }
             ready!(this.poll_connected(Half::Sink, cx));
             let flushed = ready!(Pin::new(&mut this.conn).poll_flush(cx));
-            if flushed.is_ok() || this.is_over() || this.conn.is_ending_for_good() {
+            if flushed.is_ok() && this.conn.is_open() || this.conn.is_ending_for_good() {
+                this.ended();
                 return Poll::Ready(flushed);
             }
             ready!(this.poll_ended(Half::Sink, cx));
@@ -158,7 +158,7 @@ impl Duplex for Reconnect {
     }
 
     fn facts(&self) -> Facts<'_> {
-        self.conn.facts()
+        Facts { timer: self.timer.as_ref(), ..self.conn.facts() }
     }
 
     fn traffic(&self) -> Stats {

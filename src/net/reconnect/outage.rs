@@ -39,9 +39,11 @@ impl Outage {
     ///
     /// So it is if no client could be made; if the error of the attempt [says
     /// so](Error::is_retryable), as those of the network, timeouts and answers with 429 or 5xx do; and if
-    /// the connection ended uncleanly for such a reason, or was closed with code 1001, 1011, 1012 or 1013,
-    /// be it our own idle timeout that did it. Not so for answers with 4xx, for what breaks the protocol or
-    /// a limit, for a hook that failed, and for other codes: what was closed with 1000 is done.
+    /// the connection ended for such a reason, or was closed with code 1001, 1011, 1012 or 1013 (RFC 6455,
+    /// section 7.4.1, and its registry), be it our own idle timeout that did it. Not so for answers with
+    /// 4xx, for what breaks the protocol or a limit, for a hook that failed, and for other codes: what was
+    /// closed with 1000 is done. The peer's code counts also if it did not wait for the end of the closing
+    /// handshake.
     ///
     /// ```
     /// use wsweave::{Error, Outage, Text};
@@ -53,10 +55,11 @@ impl Outage {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::NoClient(_) => true,
-            Self::Failed(error) | Self::Ended(Finish { error: Some(error), .. }) => {
-                error.is_retryable()
+            Self::Failed(error) => error.is_retryable(),
+            Self::Ended(Finish { error, received, code, .. }) => {
+                error.as_ref().is_none_or(Error::is_retryable)
+                    && (received.is_none() || TRANSIENT.contains(code))
             }
-            Self::Ended(finish) => TRANSIENT.contains(&finish.code),
         }
     }
 
@@ -80,10 +83,8 @@ impl fmt::Display for Outage {
     }
 }
 
-/// An end without a Close is as transient as the network.
-const TRANSIENT: [CloseCode; 5] = [
+const TRANSIENT: [CloseCode; 4] = [
     CloseCode::GOING_AWAY,
-    CloseCode::ABNORMAL,
     CloseCode::INTERNAL_ERROR,
     CloseCode::SERVICE_RESTART,
     CloseCode::TRY_AGAIN_LATER,

@@ -62,8 +62,8 @@ impl ReconnectPolicy {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the first is 0, or more than the
-    /// second.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the first is less than 1 ms, or
+    /// more than the second.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -71,10 +71,10 @@ impl ReconnectPolicy {
     /// let second = Duration::from_secs(1);
     /// assert!(ReconnectPolicy::default().backoff(second, 60 * second).is_ok());
     /// assert!(ReconnectPolicy::default().backoff(second, second / 2).is_err());
-    /// assert!(ReconnectPolicy::default().backoff(Duration::ZERO, second).is_err());
+    /// assert!(ReconnectPolicy::default().backoff(Duration::from_micros(999), second).is_err());
     /// ```
     pub fn backoff(mut self, first: Duration, max: Duration) -> Result<Self, Error> {
-        if first.is_zero() || first > max {
+        if first < SHORTEST || first > max {
             let message = format!("a backoff from {first:?} up to {max:?} is none");
             return Err(Error::invalid_input(message));
         }
@@ -204,3 +204,6 @@ impl fmt::Debug for ReconnectPolicy {
             .finish_non_exhaustive()
     }
 }
+
+/// An attempt may fail without waiting for anything: what is less keeps a task from others.
+const SHORTEST: Duration = Duration::from_millis(1);

@@ -10,7 +10,7 @@ use crate::{
     ext::HookResult,
     message::Message,
     net::Client,
-    rt::Boxed,
+    rt::{self, Boxed},
 };
 
 /// Any number of connections, one after the other, as one: a stream of messages in and a sink of messages
@@ -89,7 +89,7 @@ pub struct Reconnect {
     pub(super) make_client: Option<MakeClient>,
     /// Of the absent ones.
     pub(super) vacant: Arc<Config>,
-    /// Known from the first poll on.
+    /// Known from the first poll on, if it was not at hand before.
     pub(super) timer: Option<Arc<dyn Timer>>,
     pub(super) series: Series,
     pub(super) status: Status,
@@ -155,6 +155,7 @@ impl Client {
 
 impl Reconnect {
     fn new(client: Client, policy: ReconnectPolicy) -> Self {
+        let timer = rt::timer(&client.config.clock);
         let vacant = Arc::new(Config::clone(&client.config).no_timer());
         let ledger = Ledger::new(policy.window, policy.ask_interval);
         Self {
@@ -163,7 +164,7 @@ impl Reconnect {
             client,
             make_client: None,
             vacant,
-            timer: None,
+            timer,
             series: Series::new(policy),
             status: Status::Connecting { attempt: 1 },
             past: Past::None,
