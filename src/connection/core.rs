@@ -235,29 +235,32 @@ impl Core {
     pub(super) fn send(&mut self, message: Message, origin: Origin) {
         self.stirred = true;
         self.log.queued(&message);
-        if self.ledger.is_some() {
-            return self.send_on_record(message, origin);
+        let on_record = self.ledger.is_some();
+        if on_record && !self.record(&message, origin) {
+            return;
         }
         self.outgoing.message(message, self.config.fragment_size, origin);
+        if on_record {
+            self.ask();
+        }
     }
 
-    /// Sends what goes to the next connection if it may not have arrived when this one ends.
-    #[inline(never)]
-    fn send_on_record(&mut self, message: Message, origin: Origin) {
-        let Some(ledger) = &mut self.ledger else { return };
-        if !ledger.is_connected() || !self.closing.is_open() {
-            return ledger.keep(message);
-        }
-        ledger.send(&message);
+    /// Notes what goes to the next connection if it may not have arrived when this one ends. Tells whether
+    /// it can be sent on this one.
+    #[cold]
+    fn record(&mut self, message: &Message, origin: Origin) -> bool {
+        let Some(ledger) = &mut self.ledger else { return true };
+        let sends = ledger.is_connected() && self.closing.is_open();
+        ledger.keep(message.clone(), sends);
         if origin != Origin::Hook {
             // It waited for room, and is not to keep hooks, which cannot, from sending.
             ledger.stretch();
         }
-        self.outgoing.message(message, self.config.fragment_size, origin);
-        self.ask();
+        sends
     }
 
     /// Asks the peer what has arrived, if it is time for that.
+    #[cold]
     pub(super) fn ask(&mut self) {
         let ledger = self.ledger.as_mut().filter(|_| self.closing.is_open());
         if let Some(payload) = ledger.and_then(|ledger| ledger.ask()) {

@@ -113,7 +113,7 @@ impl Core {
         let items = outbox.take().map(|(items, _)| items).unwrap_or_default();
         for item in items {
             if let (Item::Message(message), Some(ledger)) = (item, &mut self.ledger) {
-                ledger.keep(message);
+                ledger.keep(message, false);
             }
         }
         self.end_unless_ended(error);

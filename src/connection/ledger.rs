@@ -136,15 +136,10 @@ impl Ledger {
         self.stretch = self.stretch.max(self.size.saturating_sub(self.limit));
     }
 
-    /// A message is sent.
-    pub(super) fn send(&mut self, message: &Message) {
-        self.keep(message.clone());
-        self.sent += 1;
-    }
-
-    /// A message was accepted and cannot be sent: the connection is about to end, or there is none.
-    pub(super) fn keep(&mut self, message: Message) {
+    /// A message was accepted, and is sent, unless the connection is about to end, or there is none.
+    pub(super) fn keep(&mut self, message: Message, is_sent: bool) {
         self.size += size(&message);
+        self.sent += u64::from(is_sent);
         match self.link {
             Link::Present => self.pending.push_back(message),
             Link::Absent => self.lost.push(message),

@@ -20,7 +20,7 @@ fn refusal(status: &str, headers: &str) -> String {
 async fn waits(policy: ReconnectPolicy, count: usize) -> Vec<Duration> {
     let mut site = Site::new().await;
     site.shut();
-    let (conn, mut told) = Told::by(site.client().reconnect(policy));
+    let (conn, mut told) = site.reconnect(policy);
     let _running = spawn(conn.run());
     let mut waits = Vec::new();
     for number in 1.. {
@@ -69,7 +69,7 @@ fn a_server_that_accepts_and_dies_at_once_is_not_hammered() {
     within(async {
         let site = Site::new().await;
         let policy = policy().min_uptime(Duration::from_secs(10)).max_attempts(5).unwrap();
-        let (conn, mut told) = Told::by(site.client().reconnect(policy));
+        let (conn, mut told) = site.reconnect(policy);
         let running = spawn(conn.run());
         for number in 1..=5 {
             let far = site.accept().await;
@@ -95,7 +95,7 @@ fn a_connection_that_lasts_begins_a_new_row() {
         let policy = policy().min_uptime(Duration::from_secs(10)).max_attempts(2).unwrap();
         // The time for a row, too, is counted anew.
         let policy = policy.give_up_after(Duration::from_secs(15));
-        let (conn, mut told) = Told::by(site.client().reconnect(policy));
+        let (conn, mut told) = site.reconnect(policy);
         let _running = spawn(conn.run());
         for number in [1, 2, 1, 2] {
             let far = site.accept().await;
@@ -103,9 +103,7 @@ fn a_connection_that_lasts_begins_a_new_row() {
             assert!(matches!(told.next().await, Status::Open));
             // The second one lasts.
             site.clock.advance(Duration::from_secs(if number == 2 { 10 } else { 9 }));
-            drop(far);
-            let (status, _) = told.waiting().await;
-            site.wait_out(&status);
+            site.lose(far, &mut told).await;
         }
     });
 }
@@ -124,7 +122,7 @@ fn retry_after_is_heeded_and_capped() {
         ];
         let site = Site::new().await;
         let policy = policy().max_retry_after(Duration::from_secs(100));
-        let (conn, mut told) = Told::by(site.client().reconnect(policy));
+        let (conn, mut told) = site.reconnect(policy);
         let _running = spawn(conn.run());
         for ((answer, least), backoff) in answers.iter().zip([1, 2, 4, 8, 8]) {
             site.answer(answer).await;
@@ -151,7 +149,7 @@ fn what_no_second_attempt_would_change_ends_it() {
             (garbage, ErrorKind::Handshake),
         ] {
             let site = Site::new().await;
-            let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+            let (conn, mut told) = site.reconnect(policy());
             let running = spawn(conn.run());
             site.answer(&answer).await;
             told.connecting().await;
@@ -173,7 +171,7 @@ fn the_policy_may_decide_otherwise() {
             Outage::Ended(finish) => finish.code == 1000,
             _ => false,
         });
-        let (conn, mut told) = Told::by(site.client().reconnect(policy));
+        let (conn, mut told) = site.reconnect(policy);
         let running = spawn(conn.run());
         site.answer(&refusal("401 Unauthorized", "")).await;
         told.connecting().await;
@@ -195,7 +193,7 @@ fn there_are_no_more_attempts_than_allowed() {
     within(async {
         let mut site = Site::new().await;
         site.shut();
-        let (conn, mut told) = Told::by(site.client().reconnect(policy().max_attempts(3).unwrap()));
+        let (conn, mut told) = site.reconnect(policy().max_attempts(3).unwrap());
         let running = spawn(conn.run());
         for number in 1..=2 {
             assert_eq!(told.connecting().await, number);
@@ -214,7 +212,7 @@ fn no_attempt_begins_behind_the_deadline() {
         let mut site = Site::new().await;
         site.shut();
         let policy = policy().give_up_after(Duration::from_secs(30));
-        let (conn, mut told) = Told::by(site.client().reconnect(policy));
+        let (conn, mut told) = site.reconnect(policy);
         let _running = spawn(conn.run());
         let mut passed = Duration::ZERO;
         loop {
@@ -234,7 +232,7 @@ fn an_attempt_under_way_fails_at_the_deadline() {
     within(async {
         let site = Site::new().await;
         let policy = policy().give_up_after(Duration::from_secs(3));
-        let (conn, mut told) = Told::by(site.client().reconnect(policy));
+        let (conn, mut told) = site.reconnect(policy);
         let _running = spawn(conn.run());
         let _hanging = site.asked().await;
         told.connecting().await;
@@ -248,7 +246,7 @@ fn an_attempt_under_way_fails_at_the_deadline() {
 fn each_attempt_may_have_a_client_of_its_own() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         let conn = conn.each_client(|client, attempt| async move {
             match attempt {
                 2 => Err(Text::try_from(vec![0xff]).unwrap_err()),

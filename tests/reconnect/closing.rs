@@ -1,16 +1,10 @@
 //! The end for good.
 
-use std::pin::pin;
-
-use futures::{
-    AsyncReadExt, SinkExt, StreamExt,
-    future::{Either, select},
-    join,
-};
+use futures::{AsyncReadExt, SinkExt, StreamExt, join};
 use wsweave::{CloseCode, ConnectionExt, ErrorKind, Initiator, Status};
 
 use crate::{
-    site::{Site, Told, policy},
+    site::{Site, beside, policy},
     support::{rt::spawn, within},
 };
 
@@ -18,10 +12,8 @@ use crate::{
 fn close_ends_it_for_good() {
     within(async {
         let site = Site::new().await;
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
-        let (first, far) = join!(conn.send("hello".into()), site.accept());
-        first.unwrap();
-        told.open().await;
+        let (mut conn, mut told) = site.reconnect(policy());
+        let far = site.open(&mut conn, &mut told).await;
         let (closed, code) = join!(conn.close(), far.answer_close());
         closed.unwrap();
         assert_eq!(code, Some(1000));
@@ -40,10 +32,8 @@ fn close_ends_it_for_good() {
 fn a_connection_that_is_lost_while_it_is_closed_is_not_made_anew() {
     within(async {
         let site = Site::new().await;
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
-        let (first, far) = join!(conn.send("hello".into()), site.accept());
-        first.unwrap();
-        told.open().await;
+        let (mut conn, mut told) = site.reconnect(policy());
+        let far = site.open(&mut conn, &mut told).await;
         drop(far);
         let error = conn.close().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
@@ -57,18 +47,9 @@ fn closed_while_it_waits_it_says_why_there_was_no_connection() {
     within(async {
         let mut site = Site::new().await;
         site.shut();
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
-        let Either::Right(((status, _), _)) = select(
-            conn.next(),
-            pin!(async {
-                told.connecting().await;
-                told.waiting().await
-            }),
-        )
-        .await
-        else {
-            panic!("the stream waits")
-        };
+        let (mut conn, mut told) = site.reconnect(policy());
+        beside(conn.next(), told.connecting()).await;
+        let (status, _) = beside(conn.next(), told.waiting()).await;
         let error = conn.close_with(4000, "enough").await.unwrap_err();
         assert!(error.to_string().starts_with("cannot connect to 127.0.0.1"), "{error}");
         let finish = conn.finish().unwrap();
@@ -88,7 +69,7 @@ fn closed_while_it_waits_it_says_why_there_was_no_connection() {
 fn closed_while_it_connects_it_does_not() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         let (mut sink, mut stream) = conn.split();
         let reading = spawn(async move { stream.next().await });
         let (mut asked, _) = site.asked().await;
@@ -110,7 +91,7 @@ fn a_handle_closes_it_while_it_waits() {
         for abort in [false, true] {
             let mut site = Site::new().await;
             site.shut();
-            let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
+            let (mut conn, mut told) = site.reconnect(policy());
             let handle = conn.handle();
             let running = spawn(conn.run());
             told.connecting().await;
@@ -133,10 +114,8 @@ fn a_handle_closes_it_while_it_waits() {
 fn abort_ends_it_for_good() {
     within(async {
         let site = Site::new().await;
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
-        let (first, mut far) = join!(conn.send("hello".into()), site.accept());
-        first.unwrap();
-        told.open().await;
+        let (mut conn, mut told) = site.reconnect(policy());
+        let mut far = site.open(&mut conn, &mut told).await;
         conn.abort();
         assert_eq!(conn.next().await, None);
         assert!(matches!(told.next().await, Status::Closed));
@@ -152,7 +131,7 @@ fn dropped_while_it_waits_it_is_over_for_handles() {
     within(async {
         let mut site = Site::new().await;
         site.shut();
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (mut conn, mut told) = site.reconnect(policy());
         let handle = conn.handle();
         let running = spawn(conn.run());
         told.connecting().await;

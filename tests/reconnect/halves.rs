@@ -1,20 +1,10 @@
 //! The two halves, in one task and in two, and what is dropped half-way.
 
-use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
-};
-
-use futures::{
-    FutureExt, SinkExt, StreamExt,
-    channel::oneshot,
-    future::{Either, select},
-    join, poll,
-};
-use wsweave::{ConnectionExt, Duplex, Status};
+use futures::{FutureExt, SinkExt, StreamExt, channel::oneshot, join, poll};
+use wsweave::{ConnectionExt, Status};
 
 use crate::{
-    site::{Site, Told, policy},
+    site::{Site, beside, drive, policy, until_lost},
     support::{
         Frame,
         rt::{spawn, yield_now},
@@ -27,7 +17,7 @@ fn both_halves_wait_for_the_next_connection_each_in_its_task() {
     within(async {
         for _ in 0..20 {
             let mut site = Site::new().await;
-            let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+            let (conn, mut told) = site.reconnect(policy());
             let (mut sink, mut stream) = conn.split();
             let (lost, was_lost) = oneshot::channel();
             let reading = spawn(async move { (stream.next().await, stream) });
@@ -61,22 +51,11 @@ fn both_halves_wait_for_the_next_connection_each_in_its_task() {
 fn who_only_sends_connects_again_and_finds_what_came_meanwhile() {
     within(async {
         let site = Site::new().await;
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
-        let (first, mut far) = join!(conn.send("1".into()), site.accept());
-        first.unwrap();
-        told.open().await;
-        // In one write: when the ping is answered, the message has been read.
-        far.send_all([Frame::ping("?"), Frame::text("of the first")]).await;
-        let answer = Box::pin(async { while far.frame().await.unwrap().opcode != 10 {} });
-        let driving = poll_fn(|cx| Pin::new(&mut conn).poll_drive(cx));
-        assert!(matches!(select(driving, answer).await, Either::Right(_)));
+        let (mut conn, mut told) = site.reconnect(policy());
+        let mut far = site.open(&mut conn, &mut told).await;
+        beside(drive(&mut conn), far.send_unseen("of the first")).await;
         drop(far);
-        while !matches!(conn.status(), Status::Waiting { .. }) {
-            conn.send("2".into()).now_or_never();
-            yield_now().await;
-        }
-        let (status, _) = told.waiting().await;
-        site.wait_out(&status);
+        site.wait_out(&until_lost(&mut conn, &mut told).await);
         let (third, mut far) = join!(conn.send("3".into()), site.accept());
         third.unwrap();
         far.send(Frame::text("of the second")).await;
@@ -123,21 +102,16 @@ fn a_send_that_is_dropped_while_it_waits_has_not_been_accepted() {
 fn a_flush_waits_only_for_what_may_be_lost() {
     within(async {
         let site = Site::new().await;
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (mut conn, mut told) = site.reconnect(policy());
         conn.flush().await.unwrap();
-        let (first, far) = join!(conn.send("1".into()), site.accept());
-        first.unwrap();
-        told.open().await;
+        let far = site.open(&mut conn, &mut told).await;
         drop(far);
         let mut handed = conn.on_reconnect(|peer, lost, _| {
             for message in lost {
                 peer.send(message);
             }
         });
-        let Either::Right(((status, _), _)) = select(handed.next(), pin!(told.waiting())).await
-        else {
-            panic!("the stream waits")
-        };
+        let (status, _) = beside(handed.next(), told.waiting()).await;
         assert!(poll!(handed.flush()).is_pending());
         site.wait_out(&status);
         let (flushed, mut far) = join!(handed.flush(), site.accept());

@@ -1,25 +1,13 @@
 //! Hooks on a connection that is made anew: they see one.
 
-use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
-use futures::{
-    FutureExt, SinkExt, StreamExt, TryStreamExt,
-    future::{Either, select},
-    join,
-};
-use wsweave::{CloseCode, ConnectionExt, Duplex, ErrorKind, Status};
+use futures::{StreamExt, TryStreamExt, join};
+use wsweave::{CloseCode, ConnectionExt, ErrorKind, Status};
 
 use crate::{
-    site::{Site, Told, policy},
-    support::{
-        Frame,
-        rt::{spawn, yield_now},
-        within,
-    },
+    site::{Site, beside, drive, policy, until_lost},
+    support::{Frame, rt::spawn, within},
 };
 
 #[test]
@@ -27,7 +15,7 @@ fn hooks_stay_on_and_see_one_end() {
     within(async {
         let site = Site::new().await;
         let policy = policy().max_attempts(2).unwrap();
-        let (conn, mut told) = Told::by(site.client().reconnect(policy));
+        let (conn, mut told) = site.reconnect(policy);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let see = |what: &'static str| {
             let seen = Arc::clone(&seen);
@@ -52,8 +40,7 @@ fn hooks_stay_on_and_see_one_end() {
             assert_eq!(far.text().await.unwrap(), text);
             drop(far);
             if text == "one" {
-                let (status, _) = told.waiting().await;
-                site.wait_out(&status);
+                site.wait_out(&told.waiting().await.0);
             }
         }
         assert!(matches!(told.next().await, Status::GaveUp(_)));
@@ -87,16 +74,10 @@ fn results_have_the_last_error() {
 fn a_hook_that_fails_ends_it() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         let conn = conn.on_reconnect(|_, _, _| Err("I do not want to"));
-        let running = spawn(conn.run());
-        let far = site.accept().await;
-        told.open().await;
-        drop(far);
-        let (status, _) = told.waiting().await;
-        site.wait_out(&status);
-        let far = site.accept().await;
-        told.open().await;
+        let (running, far) = site.run(conn, &mut told).await;
+        let far = site.renew(far, &mut told).await;
         assert_eq!(far.answer_close().await, Some(1011));
         assert!(matches!(told.next().await, Status::GaveUp(_)));
         let finish = running.await;
@@ -109,24 +90,12 @@ fn a_hook_that_fails_ends_it() {
 fn a_hook_that_fails_while_there_is_no_connection_ends_it() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         let mut conn = conn.on_each(|_, _| Err("I do not want to"));
-        let (first, mut far) = join!(conn.send("1".into()), site.accept());
-        first.unwrap();
-        told.open().await;
-        // It is read, and nobody takes it until the connection is gone.
-        far.send_all([Frame::ping("?"), Frame::text("too late")]).await;
-        let answer = Box::pin(async { while far.frame().await.unwrap().opcode != 10 {} });
-        let driving = poll_fn(|cx| Pin::new(&mut conn).poll_drive(cx));
-        assert!(matches!(select(driving, answer).await, Either::Right(_)));
+        let mut far = site.open(&mut conn, &mut told).await;
+        beside(drive(&mut conn), far.send_unseen("too late")).await;
         drop(far);
-        let sending = async {
-            while conn.send("2".into()).now_or_never().is_some() {
-                yield_now().await;
-            }
-            told.waiting().await;
-        };
-        sending.await;
+        until_lost(&mut conn, &mut told).await;
         assert_eq!(conn.next().await, Some("too late".into()));
         assert_eq!(conn.next().await, None);
         assert!(matches!(told.next().await, Status::GaveUp(_)));
@@ -140,11 +109,10 @@ fn a_hook_that_fails_while_there_is_no_connection_ends_it() {
 fn a_hook_can_close_it_for_good() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         // With a code after which it would come back, were it the peer's.
-        let running = spawn(conn.on_each(|peer, _| peer.close_with(1012, "")).run());
-        let mut far = site.accept().await;
-        told.open().await;
+        let (running, mut far) =
+            site.run(conn.on_each(|peer, _| peer.close_with(1012, "")), &mut told).await;
         far.send(Frame::text("go")).await;
         assert_eq!(far.answer_close().await, Some(1012));
         assert!(matches!(told.next().await, Status::Closed));
@@ -156,7 +124,7 @@ fn a_hook_can_close_it_for_good() {
 fn a_hook_can_take_itself_off() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         let conn = conn.on_reconnect(|peer, _, _| {
             peer.send("once");
             peer.unhook();
@@ -168,9 +136,7 @@ fn a_hook_can_take_itself_off() {
             far.send(Frame::ping("?")).await;
             let frame = far.frame().await.unwrap();
             assert_eq!(frame.opcode == 1, number == 2, "{number}: {frame:?}");
-            drop(far);
-            let (status, _) = told.waiting().await;
-            site.wait_out(&status);
+            site.lose(far, &mut told).await;
         }
     });
 }
@@ -179,7 +145,7 @@ fn a_hook_can_take_itself_off() {
 fn what_is_known_of_a_connection_is_that_of_the_one_at_hand() {
     within(async {
         let site = Site::new().await;
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (mut conn, mut told) = site.reconnect(policy());
         assert!(conn.response().is_none() && conn.peer_addr().is_none());
         assert_eq!(conn.ping("?").unwrap_err().kind(), ErrorKind::Full);
         let (message, far) = join!(conn.next(), async {
@@ -191,7 +157,7 @@ fn what_is_known_of_a_connection_is_that_of_the_one_at_hand() {
         assert_eq!(message, Some("hello".into()));
         assert!(conn.response().is_some() && conn.peer_addr().is_some());
         drop(far);
-        assert!(matches!(select(conn.next(), pin!(told.waiting())).await, Either::Right(_)));
+        beside(conn.next(), told.waiting()).await;
         assert!(conn.response().is_none() && conn.peer_addr().is_none());
     });
 }

@@ -1,18 +1,17 @@
 //! What may not have arrived when a connection ends.
 
-use std::{collections::HashMap, future::poll_fn, pin::pin, time::Duration};
+use std::{collections::HashMap, future::poll_fn, time::Duration};
 
 use futures::{
     FutureExt, SinkExt, StreamExt,
     channel::mpsc::{UnboundedReceiver, unbounded},
-    future::{Either, select},
     join, poll,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use wsweave::{Config, ConnectionExt, Message, Reconnect, ReconnectPolicy};
 
 use crate::{
-    site::{Far, Site, Told, policy},
+    site::{Site, beside, policy},
     support::{Frame, rt::spawn, within},
 };
 
@@ -26,26 +25,13 @@ fn losses(conn: Reconnect) -> (Reconnect, UnboundedReceiver<Vec<String>>) {
     (conn, told)
 }
 
-/// The connection is lost and made anew.
-async fn renew(site: &Site, told: &mut Told, far: Far) -> Far {
-    drop(far);
-    let (status, _) = told.waiting().await;
-    site.wait_out(&status);
-    let far = site.accept().await;
-    told.open().await;
-    far
-}
-
 #[test]
 fn what_the_peer_has_not_said_to_have_is_handed_over_in_order() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
-        let (mut conn, mut losses) = losses(conn);
-        let handle = conn.handle();
-        let _running = spawn(conn.run());
-        let mut far = site.accept().await;
-        told.open().await;
+        let (conn, mut told) = site.reconnect(policy());
+        let (conn, mut losses) = losses(conn);
+        let (handle, _running, mut far) = site.run_with_handle(conn, &mut told).await;
         // The ping is right behind the first of them.
         handle.send("one").await.unwrap();
         assert_eq!(far.text().await.unwrap(), "one");
@@ -55,10 +41,10 @@ fn what_the_peer_has_not_said_to_have_is_handed_over_in_order() {
         handle.send("three").await.unwrap();
         assert_eq!(far.text().await.unwrap(), "two");
         assert_eq!(far.text().await.unwrap(), "three");
-        let far = renew(&site, &mut told, far).await;
+        let far = site.renew(far, &mut told).await;
         assert_eq!(losses.next().await.unwrap(), ["two", "three"]);
         // Handed over, they are of no concern any more.
-        let _far = renew(&site, &mut told, far).await;
+        let _far = site.renew(far, &mut told).await;
         assert_eq!(losses.next().await.unwrap(), [] as [String; 0]);
     });
 }
@@ -68,12 +54,9 @@ fn a_second_ping_asks_after_the_interval() {
     within(async {
         let site = Site::new().await;
         let policy = policy().ask_interval(Duration::from_secs(3));
-        let (conn, mut told) = Told::by(site.client().reconnect(policy));
-        let (mut conn, mut losses) = losses(conn);
-        let handle = conn.handle();
-        let _running = spawn(conn.run());
-        let mut far = site.accept().await;
-        told.open().await;
+        let (conn, mut told) = site.reconnect(policy);
+        let (conn, mut losses) = losses(conn);
+        let (handle, _running, mut far) = site.run_with_handle(conn, &mut told).await;
         handle.send("one").await.unwrap();
         far.pong().await;
         handle.send("two").await.unwrap();
@@ -85,7 +68,7 @@ fn a_second_ping_asks_after_the_interval() {
         site.pass_until(far.pong()).await;
         far.send(Frame::ping("?")).await;
         assert_eq!(far.frame().await.unwrap().opcode, 10);
-        let _far = renew(&site, &mut told, far).await;
+        let _far = site.renew(far, &mut told).await;
         assert_eq!(losses.next().await.unwrap(), [] as [String; 0]);
     });
 }
@@ -94,12 +77,9 @@ fn a_second_ping_asks_after_the_interval() {
 fn a_peer_that_answers_another_ping_is_asked_again() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
-        let (mut conn, mut losses) = losses(conn);
-        let handle = conn.handle();
-        let _running = spawn(conn.run());
-        let mut far = site.accept().await;
-        told.open().await;
+        let (conn, mut told) = site.reconnect(policy());
+        let (conn, mut losses) = losses(conn);
+        let (handle, _running, mut far) = site.run_with_handle(conn, &mut told).await;
         handle.send("one").await.unwrap();
         let first = far.ping().await;
         // The latest of several may be all that is answered (RFC 6455, section 5.5.3).
@@ -111,7 +91,7 @@ fn a_peer_that_answers_another_ping_is_asked_again() {
         far.send(Frame::pong(second)).await;
         far.send(Frame::ping("?")).await;
         while far.frame().await.unwrap().opcode != 10 {}
-        let _far = renew(&site, &mut told, far).await;
+        let _far = site.renew(far, &mut told).await;
         assert_eq!(losses.next().await.unwrap(), [] as [String; 0]);
     });
 }
@@ -136,17 +116,14 @@ fn pongs_without_end_do_not_make_it_ask_without_end() {
 fn the_hook_goes_before_everything_else() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
-        let mut conn = conn.on_reconnect(|peer, lost, attempt| {
+        let (conn, mut told) = site.reconnect(policy());
+        let conn = conn.on_reconnect(|peer, lost, attempt| {
             peer.send(format!("subscribe after attempt {attempt}"));
             for message in lost {
                 peer.send(message);
             }
         });
-        let handle = conn.handle();
-        let _running = spawn(conn.run());
-        let mut far = site.accept().await;
-        told.open().await;
+        let (handle, _running, mut far) = site.run_with_handle(conn, &mut told).await;
         handle.send("lost").await.unwrap();
         assert_eq!(far.text().await.unwrap(), "lost");
         drop(far);
@@ -164,7 +141,7 @@ fn the_hook_goes_before_everything_else() {
 fn the_first_connection_is_no_reconnect() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         let _running = spawn(conn.on_reconnect(|_, _, _| -> () { panic!("it is one") }).run());
         let _far = site.accept().await;
         told.open().await;
@@ -193,11 +170,9 @@ fn the_sink_waits_while_too_much_is_under_way() {
 fn a_peer_that_never_says_what_it_has_is_one_that_hangs() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy().window(1)));
+        let (conn, mut told) = site.reconnect(policy().window(1));
         let (mut conn, mut losses) = losses(conn);
-        let (first, mut far) = join!(conn.send("1".into()), site.accept());
-        first.unwrap();
-        told.open().await;
+        let mut far = site.open(&mut conn, &mut told).await;
         assert!(poll!(conn.send("2".into())).is_pending());
         site.clock.advance_secs(40);
         let see = async {
@@ -241,14 +216,9 @@ fn the_answer_that_makes_room_may_be_behind_messages_that_nobody_has_taken() {
 fn without_a_hook_what_may_be_lost_waits_and_takes_room() {
     within(async {
         let site = Site::new().await;
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy().window(1)));
-        let (first, far) = join!(conn.send("1".into()), site.accept());
-        first.unwrap();
-        told.open().await;
-        let renewed = pin!(renew(&site, &mut told, far));
-        let Either::Right((mut far, _)) = select(conn.next(), renewed).await else {
-            panic!("the stream waits")
-        };
+        let (mut conn, mut told) = site.reconnect(policy().window(1));
+        let far = site.open(&mut conn, &mut told).await;
+        let mut far = beside(conn.next(), site.renew(far, &mut told)).await;
         assert!(poll!(conn.send("2".into())).is_pending());
         assert_eq!(conn.take_lost(), ["1".into()]);
         conn.send("2".into()).await.unwrap();
@@ -260,18 +230,16 @@ fn without_a_hook_what_may_be_lost_waits_and_takes_room() {
 fn what_hooks_send_is_handed_over_too() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         let (conn, mut losses) = losses(conn);
         let conn = conn.on_each(|peer, message| {
             assert!(peer.is_open());
             peer.send(message.clone());
         });
-        let _running = spawn(conn.run());
-        let mut far = site.accept().await;
-        told.open().await;
+        let (_running, mut far) = site.run(conn, &mut told).await;
         far.send(Frame::text("echo")).await;
         assert_eq!(far.text().await.unwrap(), "echo");
-        let _far = renew(&site, &mut told, far).await;
+        let _far = site.renew(far, &mut told).await;
         assert_eq!(losses.next().await.unwrap(), ["echo"]);
     });
 }
@@ -280,22 +248,16 @@ fn what_hooks_send_is_handed_over_too() {
 fn what_is_sent_while_the_connection_ends_is_handed_over() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         let (mut conn, mut losses) = losses(conn);
-        let (first, mut far) = join!(conn.send("1".into()), site.accept());
-        first.unwrap();
-        told.open().await;
+        let mut far = site.open(&mut conn, &mut told).await;
         // There is room, and then it is closing.
         poll_fn(|cx| conn.poll_ready_unpin(cx)).await.unwrap();
         far.send(Frame::close(1012, "")).await;
-        let answer = Box::pin(async { while far.frame().await.unwrap().opcode != 8 {} });
-        assert!(matches!(select(conn.next(), answer).await, Either::Right(_)));
+        beside(conn.next(), async { while far.frame().await.unwrap().opcode != 8 {} }).await;
         conn.start_send_unpin("2".into()).unwrap();
         drop(far);
-        let waiting = Box::pin(told.waiting());
-        let Either::Right(((status, _), _)) = select(conn.next(), waiting).await else {
-            panic!("the stream waits")
-        };
+        let (status, _) = beside(conn.next(), told.waiting()).await;
         conn.start_send_unpin("3".into()).unwrap();
         site.wait_out(&status);
         let (flushed, _far) = join!(conn.flush(), site.accept());
@@ -308,12 +270,9 @@ fn what_is_sent_while_the_connection_ends_is_handed_over() {
 fn a_handle_does_not_wait_for_what_was_handed_over_to_be_written() {
     within(async {
         let site = Site::new().await;
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
-        let mut conn = conn.on_reconnect(|_, lost, _| assert_eq!(lost.len(), 1));
-        let mut handle = conn.handle();
-        let _running = spawn(conn.run());
-        let mut far = site.accept().await;
-        told.open().await;
+        let (conn, mut told) = site.reconnect(policy());
+        let conn = conn.on_reconnect(|_, lost, _| assert_eq!(lost.len(), 1));
+        let (mut handle, _running, mut far) = site.run_with_handle(conn, &mut told).await;
         // More than the buffers of TCP take.
         handle.send(vec![0; 16 << 20]).await.unwrap();
         far.skip(1).await;
@@ -331,12 +290,9 @@ fn a_handle_does_not_wait_for_what_was_handed_over_to_be_written() {
 fn after_the_end_the_rest_can_be_taken() {
     within(async {
         let mut site = Site::new().await;
-        let (mut conn, mut told) =
-            Told::by(site.client().reconnect(policy().max_attempts(2).unwrap()));
+        let (mut conn, mut told) = site.reconnect(policy().max_attempts(2).unwrap());
         let handle = conn.handle();
-        let (first, far) = join!(conn.send("under way".into()), site.accept());
-        first.unwrap();
-        told.open().await;
+        let far = site.open(&mut conn, &mut told).await;
         site.shut();
         drop(far);
         let see = async {
@@ -346,7 +302,7 @@ fn after_the_end_the_rest_can_be_taken() {
         };
         let (end, ()) = join!(conn.next(), see);
         assert_eq!(end, None);
-        assert_eq!(conn.take_lost(), ["under way".into(), "promised".into()]);
+        assert_eq!(conn.take_lost(), ["1".into(), "promised".into()]);
     });
 }
 

@@ -1,17 +1,12 @@
 //! Servers that go away and come back.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
-use futures::{
-    SinkExt, StreamExt,
-    channel::mpsc::unbounded,
-    future::{Either, select},
-    join, poll,
-};
+use futures::{SinkExt, StreamExt, channel::mpsc::unbounded, poll};
 use wsweave::{CloseCode, Config, ConnectionExt, ErrorKind, Initiator, Outage, Status};
 
 use crate::{
-    site::{Site, Told, policy},
+    site::{Site, Told, beside, policy},
     support::{Frame, rt::spawn, within},
 };
 
@@ -19,7 +14,7 @@ use crate::{
 fn messages_of_all_connections_come_as_one_stream() {
     within(async {
         let mut site = Site::new().await;
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (mut conn, mut told) = site.reconnect(policy());
         let reading =
             spawn(async move { [conn.next().await, conn.next().await, conn.next().await] });
 
@@ -54,10 +49,8 @@ fn the_code_of_a_close_says_whether_to_come_back() {
     within(async {
         for code in [1001, 1011, 1012, 1013] {
             let site = Site::new().await;
-            let (conn, mut told) = Told::by(site.client().reconnect(policy()));
-            let _running = spawn(conn.run());
-            let far = site.accept().await;
-            told.open().await;
+            let (conn, mut told) = site.reconnect(policy());
+            let (_running, far) = site.run(conn, &mut told).await;
             far.close(code).await;
             let (status, outage) = told.waiting().await;
             assert!(
@@ -69,10 +62,8 @@ fn the_code_of_a_close_says_whether_to_come_back() {
         }
         for code in [1000, 1002, 1003, 1007, 1008, 1009, 3000, 4000] {
             let site = Site::new().await;
-            let (conn, mut told) = Told::by(site.client().reconnect(policy()));
-            let running = spawn(conn.run());
-            let far = site.accept().await;
-            told.open().await;
+            let (conn, mut told) = site.reconnect(policy());
+            let (running, far) = site.run(conn, &mut told).await;
             far.close(code).await;
             assert!(matches!(told.next().await, Status::Closed), "{code}");
             let finish = running.await;
@@ -87,7 +78,7 @@ fn a_server_that_breaks_the_protocol_is_not_tried_again() {
     within(async {
         let site = Site::new().await;
         let (tell, errors) = unbounded();
-        let (conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (conn, mut told) = site.reconnect(policy());
         let running = spawn(
             conn.on_error(move |error: &wsweave::Error| drop(tell.unbounded_send(error.kind())))
                 .run(),
@@ -134,20 +125,12 @@ fn a_feed_that_is_idle_for_too_long_is_left_for_another() {
         let config =
             Config::default().keepalive_interval(None).idle_timeout(Some(Duration::from_secs(5)));
         let (mut conn, mut told) = Told::by(site.client_with(config).reconnect(policy()));
-        let (first, far) = join!(conn.send("hello".into()), site.accept());
-        first.unwrap();
-        told.open().await;
+        let far = site.open(&mut conn, &mut told).await;
         assert!(poll!(conn.next()).is_pending());
         site.clock.advance_secs(5);
-        let Either::Right((code, _)) = select(conn.next(), Box::pin(far.answer_close())).await
-        else {
-            panic!("the stream waits")
-        };
+        let code = beside(conn.next(), far.answer_close()).await;
         assert_eq!(code, Some(1001));
-        let Either::Right(((_, outage), _)) = select(conn.next(), pin!(told.waiting())).await
-        else {
-            panic!("the stream waits")
-        };
+        let (_, outage) = beside(conn.next(), told.waiting()).await;
         assert!(matches!(&outage, Outage::Ended(finish) if finish.clean));
         // The peer's answer says that all has arrived.
         assert!(conn.take_lost().is_empty());
@@ -176,12 +159,10 @@ fn a_handshake_that_hangs_is_an_attempt_that_failed() {
 fn a_handle_stays_valid_and_what_it_sends_waits_for_the_next_connection() {
     within(async {
         let site = Site::new().await;
-        let (mut conn, mut told) = Told::by(site.client().reconnect(policy()));
+        let (mut conn, mut told) = site.reconnect(policy());
         let handle = conn.handle();
         handle.send("before the first").await.unwrap();
-        let running = spawn(conn.run());
-        let mut far = site.accept().await;
-        told.open().await;
+        let (running, mut far) = site.run(conn, &mut told).await;
         assert_eq!(far.text().await.unwrap(), "before the first");
         far.pong().await;
         drop(far);

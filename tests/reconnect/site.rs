@@ -195,8 +195,9 @@ impl Far {
         count
     }
 
-    /// Sends a message that the client has read when this is done, be it that nobody takes it.
+    /// Sends a message that the client, who is driven, has read when this is done.
     pub(crate) async fn send_unseen(&mut self, text: &str) {
+        // In one write.
         self.send_all([Frame::ping("?"), Frame::text(text)]).await;
         while self.frame().await.unwrap().opcode != 10 {}
     }
