@@ -235,28 +235,26 @@ impl Core {
     pub(super) fn send(&mut self, message: Message, origin: Origin) {
         self.stirred = true;
         self.log.queued(&message);
-        let on_record = self.ledger.is_some();
-        if on_record && !self.record(&message, origin) {
-            return;
+        if self.ledger.is_some() {
+            return self.send_on_record(message, origin);
         }
         self.outgoing.message(message, self.config.fragment_size, origin);
-        if on_record {
-            self.ask();
-        }
     }
 
-    /// Notes what goes to the next connection if it may not have arrived when this one ends. Tells whether
-    /// it can be sent on this one.
+    /// Sends what goes to the next connection if it may not have arrived when this one ends.
     #[cold]
-    fn record(&mut self, message: &Message, origin: Origin) -> bool {
-        let Some(ledger) = &mut self.ledger else { return true };
+    fn send_on_record(&mut self, message: Message, origin: Origin) {
+        let Some(ledger) = &mut self.ledger else { return };
         let sends = ledger.is_connected() && self.closing.is_open();
         ledger.keep(message.clone(), sends);
         if origin != Origin::Hook {
             // It waited for room, and is not to keep hooks, which cannot, from sending.
             ledger.stretch();
         }
-        sends
+        if sends {
+            self.outgoing.message(message, self.config.fragment_size, origin);
+            self.ask();
+        }
     }
 
     /// Asks the peer what has arrived, if it is time for that.

@@ -27,11 +27,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Connection<S> {
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         let core = &mut self.get_mut().driver_mut().core;
-        if let Some(error) = core.send_error().filter(|_| !core.lasts()) {
-            return Err(error);
+        match core.send_error() {
+            Some(error) if !core.lasts() => Err(error),
+            _ => {
+                core.send(message, Origin::Sink);
+                Ok(())
+            }
         }
-        core.send(message, Origin::Sink);
-        Ok(())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -5,7 +5,7 @@ use wsweave::{CloseCode, ConnectionExt, ErrorKind, Initiator, Status};
 
 use crate::{
     site::{Site, beside, policy},
-    support::{rt::spawn, within},
+    support::{Frame, rt::spawn, within},
 };
 
 #[test]
@@ -107,6 +107,22 @@ fn a_handle_closes_it_while_it_waits() {
             assert_eq!(handle.closed().await.code, code);
             assert!(matches!(told.next().await, Status::Closed));
         }
+    });
+}
+
+#[test]
+fn a_handle_closes_it_while_its_connection_ends() {
+    within(async {
+        let site = Site::new().await;
+        let (conn, mut told) = site.reconnect(policy());
+        let (handle, running, mut far) = site.run_with_handle(conn, &mut told).await;
+        far.send(Frame::close(1012, "")).await;
+        while far.frame().await.unwrap().opcode != 8 {}
+        handle.close_with(4000, "enough").unwrap();
+        drop(far);
+        // It is the peer's that counts; but that is the end.
+        assert_eq!(running.await.code, CloseCode(1012));
+        assert!(matches!(told.next().await, Status::Closed));
     });
 }
 

@@ -12,7 +12,11 @@ use wsweave::{Config, ConnectionExt, Message, Reconnect, ReconnectPolicy};
 
 use crate::{
     site::{Site, beside, policy},
-    support::{Frame, rt::spawn, within},
+    support::{
+        Frame, Task,
+        rt::{spawn, yield_now},
+        within,
+    },
 };
 
 /// What the hook is handed, each time.
@@ -152,17 +156,15 @@ fn the_first_connection_is_no_reconnect() {
 fn the_sink_waits_while_too_much_is_under_way() {
     within(async {
         let site = Site::new().await;
-        let mut conn = site.client().reconnect(policy().window(200));
-        let (first, mut far) = join!(conn.send("1".into()), site.accept());
-        first.unwrap();
-        let mut sent = 1;
-        while poll!(conn.send("2".into())).is_ready() {
-            sent += 1;
-            assert!(sent < 100, "nothing bounds it");
-        }
-        assert!(sent > 1);
-        let (third, ()) = join!(conn.send("3".into()), far.pong());
-        third.unwrap();
+        // A message counts a little for itself.
+        let window = 3 * (1 + size_of::<Message>());
+        let (mut conn, mut told) = site.reconnect(policy().window(window));
+        let mut far = site.open(&mut conn, &mut told).await;
+        conn.send("2".into()).await.unwrap();
+        conn.send("3".into()).await.unwrap();
+        assert!(poll!(conn.send("4".into())).is_pending());
+        let (fourth, ()) = join!(conn.send("4".into()), far.pong());
+        fourth.unwrap();
     });
 }
 
@@ -194,21 +196,44 @@ fn a_peer_that_never_says_what_it_has_is_one_that_hangs() {
 fn the_answer_that_makes_room_may_be_behind_messages_that_nobody_has_taken() {
     within(async {
         let site = Site::new().await;
-        let mut conn = site.client().reconnect(policy().window(4096));
-        let (first, mut far) = join!(conn.send(vec![0; 4096].into()), site.accept());
+        // Much more of them than usual, if the limit is.
+        let mut conn = site.client().reconnect(policy().window(300_000));
+        let (first, mut far) = join!(conn.send(vec![0; 300_000].into()), site.accept());
         first.unwrap();
+        let text = |number| char::from(b'0' + number).to_string().repeat(20_000);
         let flood = async {
             let ping = far.ping().await;
-            for number in 0..10 {
-                far.send(Frame::text(number.to_string())).await;
-            }
-            far.send(Frame::pong(ping)).await;
+            let texts = (0..10).map(|number| Frame::text(text(number)));
+            far.send_all(texts.chain([Frame::pong(ping)])).await;
         };
         let (second, ()) = join!(conn.send("more".into()), flood);
         second.unwrap();
         for number in 0..10 {
-            assert_eq!(conn.next().await, Some(number.to_string().into()));
+            assert_eq!(conn.next().await, Some(text(number).into()));
         }
+    });
+}
+
+#[test]
+fn the_answer_that_makes_room_is_not_looked_for_behind_any_number_of_messages() {
+    within(async {
+        let site = Site::new().await;
+        let (mut conn, mut told) = site.reconnect(policy().window(1));
+        let mut far = site.open(&mut conn, &mut told).await;
+        let ping = far.ping().await;
+        let text = "x".repeat(20_000);
+        let texts = vec![Frame::text(&text); 20].into_iter();
+        let flood = spawn(async move { far.send_all(texts.chain([Frame::pong(ping)])).await });
+        for _ in 0..1000 {
+            assert!(poll!(conn.send("2".into())).is_pending());
+            yield_now().await;
+        }
+        assert!(conn.stats().received.messages <= 5, "64 KiB, and one more");
+        for _ in 0..20 {
+            assert_eq!(conn.next().await, Some(text.as_str().into()));
+        }
+        conn.send("2".into()).await.unwrap();
+        flood.await;
     });
 }
 
@@ -219,8 +244,10 @@ fn without_a_hook_what_may_be_lost_waits_and_takes_room() {
         let (mut conn, mut told) = site.reconnect(policy().window(1));
         let far = site.open(&mut conn, &mut told).await;
         let mut far = beside(conn.next(), site.renew(far, &mut told)).await;
-        assert!(poll!(conn.send("2".into())).is_pending());
+        let task = Task::new();
+        assert!(task.ready(&mut conn).is_pending());
         assert_eq!(conn.take_lost(), ["1".into()]);
+        assert!(task.wakes() > 0);
         conn.send("2".into()).await.unwrap();
         assert_eq!(far.text().await.unwrap(), "2");
     });

@@ -191,3 +191,21 @@ fn a_handle_stays_valid_and_what_it_sends_waits_for_the_next_connection() {
         assert!(!handle.is_open());
     });
 }
+
+#[test]
+fn a_handle_is_for_all_connections_until_the_last_goodbye() {
+    within(async {
+        let site = Site::new().await;
+        let (conn, mut told) = site.reconnect(policy());
+        let (handle, _running, far) = site.run_with_handle(conn, &mut told).await;
+        far.close(1012).await;
+        site.wait_out(&told.waiting().await.0);
+        let mut far = site.accept().await;
+        told.open().await;
+        handle.send("still here").await.unwrap();
+        assert_eq!(far.text().await.unwrap(), "still here");
+        far.close(1000).await;
+        assert_eq!(handle.closed().await.code, 1000);
+        assert!(!handle.is_open());
+    });
+}

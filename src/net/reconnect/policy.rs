@@ -114,7 +114,8 @@ impl ReconnectPolicy {
     }
 
     /// Sets how long a row of attempts may take from its beginning; any time by default. An attempt that
-    /// would begin later does not begin, and one that is under way then fails.
+    /// would begin later, be it for a `Retry-After`, is not waited for: that is the end. One that is under
+    /// way then fails.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -125,8 +126,9 @@ impl ReconnectPolicy {
         self
     }
 
-    /// Sets the most that the `Retry-After` of an answer with 429 or 503 is heeded, 5 min by default; 0:
-    /// not at all. The random wait comes on top of it.
+    /// Sets the most that the `Retry-After` (RFC 9110, section 10.2.3) of an answer with 429 or 503 is
+    /// heeded, 5 min by default, however much it asks for; 0: not at all. The random wait comes on top of
+    /// it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -161,8 +163,9 @@ impl ReconnectPolicy {
 
     /// Sets how many bytes of messages may be under way without being known to have arrived, 1 MiB by
     /// default: what [`Reconnect::on_reconnect`](crate::Reconnect::on_reconnect) may be handed. Beyond it
-    /// the sink and the handles wait; a message of any size fits as long as it is not reached. Hooks cannot
-    /// wait: one that sends 16 MiB beyond it fails the connection.
+    /// the sink and the handles wait; a message of any size fits as long as it is not reached, and so does
+    /// all that handles have queued by then. Hooks cannot wait: when they have sent 16 MiB beyond all that,
+    /// the connection fails with 1011.
     ///
     /// ```
     /// let policy = wsweave::ReconnectPolicy::default().window(64 << 10);
@@ -173,8 +176,9 @@ impl ReconnectPolicy {
     }
 
     /// Sets how long to wait after a ping that asks what has arrived with the next one, 1 s by default.
-    /// Only while messages are sent there are any, and never two at a time; when the
-    /// [window](Self::window) is half full the next one does not wait. Their pongs are events for
+    /// There are such pings only while messages are sent, the first one right behind the first message, and
+    /// never two at a time; when the [window](Self::window) is half full the next one does not wait. Their
+    /// pongs are events for
     /// [`on_pong`](crate::ConnectionExt::on_pong), as those of keepalive are.
     ///
     /// ```

@@ -38,12 +38,17 @@ use crate::{
 ///
 /// Nothing is sent twice by itself, and nothing vanishes. While there is no connection the sink and the
 /// handles wait. What had been accepted, and is not known to have arrived when a connection ends, is handed
-/// to [`on_reconnect`](Self::on_reconnect), as is what hooks send when it is ending or gone. A message is known to have arrived when the peer has answered a
-/// ping that was sent after it: such pings go out by themselves, see
-/// [`ReconnectPolicy::ask_interval`]. How much may be under way has a limit, see
-/// [`ReconnectPolicy::window`]: beyond it the sink and the handles wait for the peer's answer, **and for
-/// somebody to take the messages before that answer**, once more of them wait than the limit. A peer that
-/// leaves such a ping unanswered for [`Config::write_timeout`](crate::Config::write_timeout) has failed.
+/// to [`on_reconnect`](Self::on_reconnect), as is what hooks send when it is ending or gone. Written is not
+/// arrived: a handle's flush that is under way then ends all the same.
+///
+/// A message is known to have arrived when the peer has answered a ping that was sent after it (RFC 6455,
+/// section 5.5.3), or our Close. Such pings go out by themselves, see [`ReconnectPolicy::ask_interval`].
+/// That is to say that the peer has read it; whether it has acted on it only an answer of its own can tell.
+///
+/// How much may be under way has a limit, see [`ReconnectPolicy::window`]: beyond it the sink and the
+/// handles wait for the peer's answer, **and for somebody to take the messages before that answer**, once
+/// more of them wait than the limit. A peer that leaves the ping unanswered meanwhile for
+/// [`Config::write_timeout`](crate::Config::write_timeout) has failed.
 ///
 /// What reaches the stream has been read from one connection, once; after an outage it is the peer that
 /// may say things twice.
