@@ -161,6 +161,32 @@ fn dropped_while_it_waits_it_is_over_for_handles() {
 }
 
 #[test]
+fn dropped_after_a_panic_it_is_over_for_handles() {
+    within(async {
+        let site = Site::new().await;
+        let policy = policy().retry_if(|_| -> bool { panic!("who knows") });
+        let (conn, mut told) = site.reconnect(policy);
+        let (handle, _running, far) = site.run_with_handle(conn, &mut told).await;
+        drop(far);
+        assert_eq!(handle.closed().await.code, CloseCode::ABNORMAL);
+    });
+}
+
+#[test]
+fn dropped_while_it_connects_it_leaves_nothing() {
+    within(async {
+        let site = Site::new().await;
+        let (conn, mut told) = site.reconnect(policy());
+        let running = spawn(conn.run());
+        let (mut asked, _) = site.asked().await;
+        drop(running);
+        assert_eq!(asked.read(&mut [0]).await.unwrap_or(0), 0);
+        told.connecting().await;
+        told.end().await;
+    });
+}
+
+#[test]
 fn dropped_while_it_is_open_it_says_goodbye() {
     within(async {
         let site = Site::new().await;

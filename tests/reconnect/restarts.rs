@@ -204,6 +204,8 @@ fn a_handle_is_for_all_connections_until_the_last_goodbye() {
         told.open().await;
         handle.send("still here").await.unwrap();
         assert_eq!(far.text().await.unwrap(), "still here");
+        site.clock.advance_secs(5);
+        assert_eq!(handle.stats().open_for, Some(Duration::from_secs(5)));
         far.close(1000).await;
         assert_eq!(handle.closed().await.code, 1000);
         assert!(!handle.is_open());
