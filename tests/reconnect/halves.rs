@@ -4,7 +4,7 @@ use futures::{FutureExt, SinkExt, StreamExt, channel::oneshot, join, poll};
 use wsweave::{ConnectionExt, Status};
 
 use crate::{
-    site::{Site, beside, drive, policy, until_lost},
+    site::{Site, beside, drive, policy, send_again, until_lost},
     support::{
         Frame,
         rt::{spawn, yield_now},
@@ -109,11 +109,7 @@ fn a_flush_waits_only_for_what_may_be_lost() {
         conn.flush().await.unwrap();
         let far = site.open(&mut conn, &mut told).await;
         drop(far);
-        let mut handed = conn.on_reconnect(|peer, lost, _| {
-            for message in lost {
-                peer.send(message);
-            }
-        });
+        let mut handed = conn.on_reconnect(send_again);
         let (status, _) = beside(handed.next(), told.waiting()).await;
         assert!(poll!(handed.flush()).is_pending());
         site.wait_out(&status);

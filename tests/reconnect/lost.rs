@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use wsweave::{Config, ConnectionExt, Message, Reconnect, ReconnectPolicy};
 
 use crate::{
-    site::{Site, beside, policy},
+    site::{Site, beside, policy, send_again},
     support::{
         Frame, Task,
         rt::{spawn, yield_now},
@@ -78,6 +78,48 @@ fn a_second_ping_asks_after_the_interval() {
 }
 
 #[test]
+fn half_of_the_room_is_enough_to_ask() {
+    within(async {
+        let site = Site::new().await;
+        let policy = policy().ask_interval(Duration::MAX).window(4 * (1 + size_of::<Message>()));
+        let (mut conn, mut told) = site.reconnect(policy);
+        let mut far = site.open(&mut conn, &mut told).await;
+        beside(conn.next(), async {
+            far.pong().await;
+            far.send(Frame::ping("?")).await;
+            while far.frame().await.unwrap().opcode != 10 {}
+        })
+        .await;
+        conn.send("2".into()).await.unwrap();
+        conn.send("3".into()).await.unwrap();
+        for opcode in [1, 1, 9] {
+            assert_eq!(far.frame().await.unwrap().opcode, opcode);
+        }
+    });
+}
+
+#[test]
+fn each_connection_is_asked_for_itself() {
+    within(async {
+        let site = Site::new().await;
+        let (conn, mut told) = site.reconnect(policy().ask_interval(Duration::MAX));
+        let (conn, mut losses) = losses(conn);
+        let (handle, _running, mut far) = site.run_with_handle(conn, &mut told).await;
+        handle.send("one").await.unwrap();
+        let first = far.ping().await;
+        let mut far = site.renew(far, &mut told).await;
+        assert_eq!(losses.next().await.unwrap(), ["one"]);
+        handle.send("two").await.unwrap();
+        assert_ne!(far.ping().await, first);
+        // What answers a ping of another connection says nothing of this one.
+        far.send_all([Frame::pong(first), Frame::ping("?")]).await;
+        assert_eq!(far.frame().await.unwrap().opcode, 10);
+        let _far = site.renew(far, &mut told).await;
+        assert_eq!(losses.next().await.unwrap(), ["two"]);
+    });
+}
+
+#[test]
 fn a_peer_that_answers_another_ping_is_asked_again() {
     within(async {
         let site = Site::new().await;
@@ -123,9 +165,7 @@ fn the_hook_goes_before_everything_else() {
         let (conn, mut told) = site.reconnect(policy());
         let conn = conn.on_reconnect(|peer, lost, attempt| {
             peer.send(format!("subscribe after attempt {attempt}"));
-            for message in lost {
-                peer.send(message);
-            }
+            send_again(peer, lost, attempt);
         });
         let (handle, _running, mut far) = site.run_with_handle(conn, &mut told).await;
         handle.send("lost").await.unwrap();
@@ -400,11 +440,7 @@ fn what_is_sent_again_arrives_in_the_end() {
         for seed in 0..8 {
             let site = Site::new().await;
             let mut conn = site.client().config(Config::default()).reconnect(quick());
-            conn = conn.on_reconnect(|peer, lost, _| {
-                for message in lost {
-                    peer.send(message);
-                }
-            });
+            conn = conn.on_reconnect(send_again);
             let serving = spawn(die_often(site, StdRng::seed_from_u64(seed)));
             let (mut sent, mut is_last) = (0, false);
             while !is_last {

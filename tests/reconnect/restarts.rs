@@ -211,3 +211,18 @@ fn a_handle_is_for_all_connections_until_the_last_goodbye() {
         assert!(!handle.is_open());
     });
 }
+
+#[test]
+fn a_handle_that_is_made_while_a_connection_ends_is_for_the_next_one() {
+    within(async {
+        let site = Site::new().await;
+        let (mut conn, mut told) = site.reconnect(policy());
+        let mut far = site.open(&mut conn, &mut told).await;
+        far.send(Frame::close(1012, "")).await;
+        beside(conn.next(), async { while far.frame().await.unwrap().opcode != 8 {} }).await;
+        let handle = conn.handle();
+        handle.send("2").await.unwrap();
+        let mut far = beside(conn.next(), site.renew(far, &mut told)).await;
+        assert_eq!(beside(conn.next(), far.text()).await.unwrap(), "2");
+    });
+}

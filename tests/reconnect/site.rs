@@ -16,8 +16,8 @@ use futures::{
 };
 use smol::net::{TcpListener, TcpStream};
 use wsweave::{
-    Client, Config, ConnectionExt, Duplex, Finish, Handle, Outage, Reconnect, ReconnectPolicy,
-    Role, Status, Timer,
+    Client, Config, ConnectionExt, Duplex, Finish, Handle, Message, Outage, Peer, Reconnect,
+    ReconnectPolicy, Role, Status, Timer,
 };
 
 use crate::support::{
@@ -56,7 +56,7 @@ impl Site {
     }
 
     /// Has a client connect, and send a first message.
-    pub(crate) async fn open(&self, conn: &mut (impl Duplex + Unpin), told: &mut Told) -> Far {
+    pub(crate) async fn open(&self, conn: &mut impl Duplex, told: &mut Told) -> Far {
         let (sent, far) = join!(conn.send("1".into()), self.accept());
         sent.unwrap();
         told.open().await;
@@ -81,7 +81,7 @@ impl Site {
         told: &mut Told,
     ) -> (Handle, RemoteHandle<Finish>, Far)
     where
-        C: Duplex + Unpin + Send + 'static,
+        C: Duplex + Send + 'static,
     {
         let handle = conn.handle();
         let (running, far) = self.run(conn, told).await;
@@ -327,16 +327,23 @@ pub(crate) async fn beside<T>(needed: impl Future, work: impl Future<Output = T>
 }
 
 /// Drives without taking messages.
-pub(crate) async fn drive(conn: &mut (impl Duplex + Unpin)) {
+pub(crate) async fn drive(conn: &mut impl Duplex) {
     poll_fn(|cx| Pin::new(&mut *conn).poll_drive(cx)).await;
 }
 
 /// Has the sink find that the connection is lost, so that what was read stays.
-pub(crate) async fn until_lost(conn: &mut (impl Duplex + Unpin), told: &mut Told) -> Status {
+pub(crate) async fn until_lost(conn: &mut impl Duplex, told: &mut Told) -> Status {
     while conn.send("2".into()).now_or_never().is_some() {
         yield_now().await;
     }
     beside(conn.send("2".into()), told.waiting()).await.0
+}
+
+/// For `on_reconnect`: sends what may be lost again.
+pub(crate) fn send_again(peer: &mut Peer<'_>, lost: Vec<Message>, _attempt: u32) {
+    for message in lost {
+        peer.send(message);
+    }
 }
 
 /// A policy whose random times are the same each time.
