@@ -354,7 +354,6 @@ impl Core {
     #[inline]
     pub(super) fn heed_abort(&mut self) {
         if self.is_aborted() && self.closing.finish().is_none() {
-            self.end_for_good();
             self.abort();
         }
     }

@@ -37,16 +37,19 @@ async fn waits(policy: ReconnectPolicy, count: usize) -> Vec<Duration> {
 #[test]
 fn waits_are_random_up_to_a_backoff_that_doubles_up_to_a_cap() {
     within(async {
-        let mut longest = [Duration::ZERO; 6];
+        let (mut longest, mut shortest) = ([Duration::ZERO; 6], [Duration::MAX; 6]);
         for seed in 0..20 {
             for (number, wait) in waits(policy().seed(seed), 6).await.into_iter().enumerate() {
                 let backoff = Duration::from_secs([1, 2, 4, 8, 8, 8][number]);
                 assert!(wait <= backoff, "attempt {number}: {wait:?}");
                 longest[number] = longest[number].max(wait);
+                shortest[number] = shortest[number].min(wait);
             }
         }
-        for (longest, backoff) in longest.iter().zip([1, 2, 4, 8, 8, 8]) {
-            assert!(*longest > Duration::from_secs(backoff) / 2, "{longest:?} of {backoff} s");
+        for (number, backoff) in [1, 2, 4, 8, 8, 8].map(Duration::from_secs).into_iter().enumerate()
+        {
+            assert!(longest[number] > backoff / 4 * 3, "{longest:?}");
+            assert!(shortest[number] < backoff / 4, "{shortest:?}");
         }
     });
 }
@@ -104,6 +107,32 @@ fn a_connection_that_lasts_begins_a_new_row() {
             // The second one lasts.
             site.clock.advance(Duration::from_secs(if number == 2 { 10 } else { 9 }));
             site.lose(far, &mut told).await;
+        }
+    });
+}
+
+#[test]
+fn in_a_new_row_the_backoff_starts_over() {
+    within(async {
+        for seed in 0..5 {
+            let mut site = Site::new().await;
+            site.shut();
+            let (conn, mut told) = site.reconnect(policy().seed(seed));
+            let _running = spawn(conn.run());
+            for attempt in 1..=4 {
+                assert_eq!(told.connecting().await, attempt);
+                let (status, _) = told.waiting().await;
+                if attempt == 4 {
+                    site.reopen().await;
+                }
+                site.wait_out(&status);
+            }
+            let far = site.accept().await;
+            told.open().await;
+            site.clock.advance_secs(10);
+            drop(far);
+            let (status, _) = told.waiting().await;
+            assert!(site.wait_out(&status) <= Duration::from_secs(1));
         }
     });
 }
