@@ -52,6 +52,7 @@ fn who_only_sends_connects_again_and_finds_what_came_meanwhile() {
     within(async {
         let site = Site::new().await;
         let (mut conn, mut told) = site.reconnect(policy());
+        let handle = conn.handle();
         let mut far = site.open(&mut conn, &mut told).await;
         beside(drive(&mut conn), far.send_unseen("of the first")).await;
         drop(far);
@@ -65,6 +66,7 @@ fn who_only_sends_connects_again_and_finds_what_came_meanwhile() {
         let (end, ()) = join!(conn.next(), far.close(1000));
         assert_eq!(end, None);
         assert!(conn.finish().unwrap().clean);
+        assert!(handle.closed().now_or_never().is_some());
         told.open().await;
         assert!(matches!(told.next().await, Status::Closed));
     });
