@@ -4,7 +4,7 @@ mod support;
 
 use std::{future::Future, sync::mpsc, task::Poll, time::Duration};
 
-use futures::{FutureExt, SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt, channel::oneshot};
 use wsweave::{
     CloseCode, Config, Connection, ConnectionExt, Duplex, ErrorKind, Finish, Initiator, Message,
     Relay, Role,
@@ -270,6 +270,70 @@ fn a_close_is_passed_on_behind_the_messages() {
             assert_eq!((first.code, first.reason), (second.code, second.reason));
         }
     }
+}
+
+#[test]
+fn a_close_does_not_wait_for_the_end_of_tcp() {
+    // Of the server's TCP.
+    let mut rig = rigged();
+    rig.answer([Frame::text("last words"), Frame::close(4000, "over")]);
+    rig.waits();
+    assert_eq!(rig.to_client(), [Frame::text("last words"), Frame::close(4000, "over")]);
+    assert_eq!(rig.to_server(), [Frame::close(4000, "")]);
+    rig.ask([Frame::close(4000, "")]);
+    rig.waits();
+    rig.far.end();
+    let (near, far) = rig.finishes();
+    assert!(near.clean && far.clean);
+
+    // The answer to one of ours.
+    let mut handle = None;
+    let mut rig = rigged_with(
+        Config::default(),
+        |near| near,
+        |mut far| {
+            handle = Some(far.handle());
+            far
+        },
+    );
+    rig.waits();
+    handle.unwrap().close_with(4002, "from elsewhere").unwrap();
+    rig.waits();
+    assert!(rig.to_client().is_empty());
+    rig.answer([Frame::text("still sent"), Frame::close(4002, "")]);
+    rig.waits();
+    assert_eq!(rig.to_client(), [Frame::text("still sent"), Frame::close(4002, "from elsewhere")]);
+}
+
+#[test]
+fn a_close_does_not_wait_until_its_answer_is_written() {
+    let mut rig = rigged();
+    rig.near.block_writes();
+    rig.ask([Frame::close(4000, "and not read")]);
+    rig.waits();
+    assert_eq!(rig.to_server(), [Frame::close(4000, "and not read")]);
+}
+
+#[test]
+fn a_close_waits_for_the_message_that_a_hook_holds() {
+    let (release, released) = oneshot::channel::<()>();
+    let released = released.shared();
+    let mut rig = rigged_with(
+        Config::default(),
+        |near| near,
+        |far| {
+            far.on_each_async(move |_, _| {
+                let released = released.clone();
+                async move { drop(released.await) }
+            })
+        },
+    );
+    rig.answer([Frame::text("held"), Frame::close(4000, "over")]);
+    rig.waits();
+    assert!(rig.to_client().is_empty());
+    drop(release);
+    rig.waits();
+    assert_eq!(rig.to_client(), [Frame::text("held"), Frame::close(4000, "over")]);
 }
 
 #[test]

@@ -253,15 +253,14 @@ impl<'a> Peer<'a> {
         self.core.reader = Reader::Present;
     }
 
-    /// How the connection ends, once there are the Closes of both sides, all that came before is taken,
-    /// and ours is written: what is left is the end of TCP.
+    /// How the connection ends, once there are the Closes of both sides and all that came before is taken:
+    /// what is left is to write ours, if that is not yet clean, and the end of TCP.
     pub(crate) fn closed(&self) -> Option<Finish> {
         let core = &self.core;
         let closed = matches!(core.closing, Closing::Complete { .. })
             && !core.lasts()
-            && !core.inbox.holds_message()
-            && core.outgoing.is_empty();
-        closed.then(|| core.closing.given_up(CloseCode::NORMAL, true))
+            && !core.inbox.holds_message();
+        closed.then(|| core.closing.given_up(CloseCode::NORMAL, core.outgoing.is_empty()))
     }
 
     /// Wakes whoever waits for a message: when there is none, they write what is queued.

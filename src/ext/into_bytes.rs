@@ -206,7 +206,8 @@ impl<C: Duplex> ByteStream<C> {
                 Poll::Ready(None) => return Poll::Ready(self.inner.ending().map_or(Ok(()), end)),
                 // A client waits for the end of TCP, which a peer that has closed may leave for later.
                 Poll::Pending if self.inner.size_hint().0 == 0 => {
-                    let finish = Pin::new(&mut self.inner).peer().closed();
+                    let closed = Pin::new(&mut self.inner).peer().closed();
+                    let finish = closed.filter(|finish| finish.clean);
                     return finish.map_or(Poll::Pending, |finish| Poll::Ready(end(&finish)));
                 }
                 Poll::Pending => return Poll::Pending,

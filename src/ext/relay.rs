@@ -31,11 +31,11 @@ use crate::{
 ///
 /// # The end
 ///
-/// When one side has ended, and all that it had sent is passed on, the other is closed:
+/// When one side ends, and all that it had sent is passed on, the other is closed:
 ///
-/// - with the same code and reason, if it ended with a Close, be it the peer's or one that a hook or a
-///   [`Handle`](crate::Handle) on this side sent. A Close without a code (1005; RFC 6455, section 7.1.5)
-///   goes on as one without a code.
+/// - with the same code and reason, if it ends with a Close, be it the peer's or one that a hook or a
+///   [`Handle`](crate::Handle) on this side sent: as soon as the peer's is there, whenever the end of TCP
+///   comes. A Close without a code (1005; RFC 6455, section 7.1.5) goes on as one without a code.
 /// - else with 1014, if the side that failed is one that this program had connected to, a proxy's
 ///   upstream: it vanished, fell silent, broke the protocol or passed a limit. In all other cases with
 ///   1011: a client vanished, a hook failed, somebody called [`abort`](crate::ConnectionExt::abort).
@@ -155,6 +155,12 @@ impl<C: Duplex> Side<C> {
         }
     }
 
+    /// How it ends, if both Closes have gone, and all that came before is passed on.
+    fn closed(&mut self) -> Option<Finish> {
+        // A hook may still hold a message.
+        if self.conn.size_hint().0 > 0 { None } else { self.conn().peer().closed() }
+    }
+
     fn finish(&mut self) -> Finish {
         // Now that it has ended, this is its own end.
         self.conn().give_up()
@@ -192,13 +198,24 @@ fn pass<F: Duplex, T: Duplex>(
             Poll::Ready(Some(_)) => {}
             Poll::Ready(None) => {
                 from.ended = true;
-                let close = passed_on(&from.finish(), from.conn.facts().role);
-                to.conn().peer().pass_on(close);
+                let finish = from.finish();
+                pass_on_end(&finish, from, to);
             }
-            Poll::Pending => return Passing::Waits,
+            Poll::Pending => {
+                // A client waits for the end of TCP, which a peer that has closed may leave for later.
+                if let Some(finish) = from.closed() {
+                    pass_on_end(&finish, from, to);
+                }
+                return Passing::Waits;
+            }
         }
     }
     Passing::More
+}
+
+/// Closes a side as the other ends, unless that has been done.
+fn pass_on_end<F: Duplex, T: Duplex>(finish: &Finish, from: &Side<F>, to: &mut Side<T>) {
+    to.conn().peer().pass_on(passed_on(finish, from.conn.facts().role));
 }
 
 /// What the peer of one connection is told when the other, on which we are `role`, has ended.

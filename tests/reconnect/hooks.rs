@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures::{StreamExt, TryStreamExt, join};
-use wsweave::{CloseCode, ConnectionExt, ErrorKind, Status};
+use wsweave::{CloseCode, Connection, ConnectionExt, ErrorKind, Status};
 
 use crate::{
     site::{Site, beside, drive, policy, until_lost},
@@ -56,6 +56,29 @@ fn hooks_stay_on_and_see_one_end() {
                 "finish Network"
             ]
         );
+    });
+}
+
+#[test]
+fn a_relay_does_not_pass_on_a_close_that_another_connection_follows() {
+    within(async {
+        let site = Site::new().await;
+        let (conn, mut told) = site.reconnect(policy());
+        let (mut client, near) = Connection::pair();
+        let relaying = spawn(near.relay(conn));
+        let far = site.accept().await;
+        told.open().await;
+        far.close(1012).await;
+        let (status, _) = told.waiting().await;
+        site.wait_out(&status);
+        let mut far = site.accept().await;
+        told.open().await;
+        far.send(Frame::text("as if nothing had been")).await;
+        assert_eq!(client.next().await, Some("as if nothing had been".into()));
+        let (closed, code) = join!(client.close_with(4000, ""), far.answer_close());
+        closed.unwrap();
+        assert_eq!(code, Some(4000));
+        assert!(relaying.await.1.clean);
     });
 }
 
