@@ -70,6 +70,19 @@ fn a_rate_may_be_a_fraction() {
 }
 
 #[test]
+fn a_burst_is_whole_whatever_a_message_costs() {
+    for rate in [3_u32, 7, 49, 999, 9_973] {
+        // All at one moment of the clock.
+        let mut rig = limited(messages(rate.into()).or_close());
+        rig.receive(numbered(rate as usize));
+        assert_eq!(rig.settle().len(), rate as usize);
+        rig.receive(numbered(1));
+        assert!(rig.settle().is_empty());
+        assert_eq!(rig.sent_codes(), [Some(1008)]);
+    }
+}
+
+#[test]
 fn only_one_burst_is_saved_up() {
     let mut rig = limited(messages(10.0).burst(Duration::from_secs(2)));
     rig.clock.advance_secs(3_600);

@@ -51,7 +51,8 @@ pin_project! {
 ///
 /// Each of the two has a rate, or none. What was not used in the last [`burst`](Self::burst), 1 s by
 /// default, may come at once; more than that is not saved up. A message that is larger than a burst passes
-/// when there was silence for that long, and those behind it wait until it is paid for.
+/// once all that came before it is paid for, and those behind it wait until it is, too. Prices are whole
+/// nanoseconds, rounded down: a rate beyond 1,000,000,000 a second limits nothing.
 ///
 /// # Examples
 ///
@@ -155,15 +156,21 @@ impl RateLimit {
 }
 
 impl RateLimit {
-    /// What a message and its bytes cost.
+    /// What a message and its bytes cost, in whole nanoseconds: rounded down, so that a burst has room for
+    /// all that it should.
     fn prices(&self, message: &Message) -> [Duration; 2] {
-        // Messages are far smaller than 2^52 bytes.
-        #[allow(clippy::cast_precision_loss, reason = "see above")]
-        let amounts = [(1.0, self.messages), (message.len() as f64, self.bytes)];
-        amounts.map(|(amount, rate)| {
-            let price =
-                rate.map_or(Ok(Duration::ZERO), |rate| Duration::try_from_secs_f64(amount / rate));
-            price.unwrap_or(FOREVER).min(FOREVER)
+        // Messages are far smaller than 2^52 bytes, no price is negative, and what is too much is as good
+        // as the most that there is.
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            reason = "see above"
+        )]
+        let price = |amount: usize, rate: f64| (amount as f64 * 1e9 / rate) as u64;
+        [(1, self.messages), (message.len(), self.bytes)].map(|(amount, rate)| {
+            let nanos = rate.map_or(0, |rate| price(amount, rate));
+            Duration::from_nanos(nanos).min(FOREVER)
         })
     }
 }
@@ -305,8 +312,9 @@ impl<C: fmt::Debug> fmt::Debug for LimitRate<C> {
 /// What has come, by the generic cell rate algorithm: everything has a price in time, and one moment says
 /// when all of it is paid.
 ///
-/// This is all there is to it; a crate for it would bring a clock of its own, whole numbers only, and
-/// refuse what is larger than a burst.
+/// This is all there is to it. The crate for it, governor, is well kept and takes any clock, but shares its
+/// state among threads, counts whole messages and bytes by `u32`, and never lets pass what is larger than
+/// a burst, and it brings fifteen others.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     paid_at: Option<Instant>,
