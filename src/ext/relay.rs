@@ -23,7 +23,7 @@ use crate::{
 ///
 /// **Writes** coalesce: what arrives together leaves together, when there is nothing more to read.
 ///
-/// **Fairness.** The directions take turns of 256 messages, and a poll ends as it does for each connection
+/// **Fairness.** The directions take turns of 1,024 messages, and a poll ends as it does for each connection
 /// alone: a flood one way starves neither the other way nor other tasks.
 ///
 /// **Hooks** on either connection run as ever, before a message is passed on. Pings and pongs are each
@@ -236,4 +236,4 @@ fn passed_on(finish: &Finish, role: Role) -> CloseFrame {
 }
 
 /// How many messages go one way before the other way has its turn.
-const TURN: usize = 256;
+const TURN: usize = 1_024;

@@ -51,7 +51,11 @@ const SHAPES: [Shape; 7] = [
 ];
 
 /// The figures of one and the same runs: those of the first table, which the others look up.
-fn three_tables(title: &str, shapes: &[Shape], contenders: &[(Echo, Kind)]) -> Vec<Table> {
+pub(super) fn three_tables(
+    title: &str,
+    shapes: &[Shape],
+    contenders: &[(Echo, Kind)],
+) -> Vec<Table> {
     let runs: Vec<Vec<Rc<Runs>>> = shapes
         .iter()
         .map(|shape| contenders.iter().map(|(echo, _)| Rc::new(Runs::new(*echo, *shape))).collect())

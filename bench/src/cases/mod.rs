@@ -10,6 +10,7 @@ mod hooks;
 mod memory;
 mod read;
 mod reference;
+mod relay;
 mod scaling;
 mod write;
 
@@ -20,10 +21,11 @@ pub(crate) struct Case {
     pub(crate) tables: fn() -> Vec<Table>,
 }
 
-pub(crate) const ALL: [Case; 8] = [
+pub(crate) const ALL: [Case; 9] = [
     Case { name: "read", about: read::ABOUT, tables: read::tables },
     Case { name: "write", about: write::ABOUT, tables: write::tables },
     Case { name: "echo", about: echo::ABOUT, tables: echo::tables },
+    Case { name: "relay", about: relay::ABOUT, tables: relay::tables },
     Case { name: "memory", about: memory::ABOUT, tables: memory::tables },
     Case { name: "hooks", about: hooks::ABOUT, tables: hooks::tables },
     Case { name: "compression", about: compression::ABOUT, tables: compression::tables },

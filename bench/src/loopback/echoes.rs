@@ -61,10 +61,10 @@ pub(crate) fn bare_task() -> Vec<Echo> {
 
 pub(crate) fn wsweave() -> Vec<Echo> {
     let mut echoes = Vec::from(echoes! {
-        "wsweave", "loop, send" => |io| wsweave_send(over_tokio(io));
-        "wsweave", "loop, feed" => |io| wsweave_loop(over_tokio(io));
-        "wsweave", "pipe" => |io| wsweave_pipe(over_tokio(io));
-        "wsweave", "hooks" => |io| wsweave_hooks(over_tokio(io));
+        "wsweave", "loop, send" => |io| wsweave_send(over_tokio(io, Role::Server));
+        "wsweave", "loop, feed" => |io| wsweave_loop(over_tokio(io, Role::Server));
+        "wsweave", "pipe" => |io| wsweave_pipe(over_tokio(io, Role::Server));
+        "wsweave", "hooks" => |io| wsweave_hooks(over_tokio(io, Role::Server));
     });
     echoes.push(Echo {
         peer: "wsweave",
@@ -81,9 +81,9 @@ pub(crate) fn wsweave() -> Vec<Echo> {
 /// The loop with hooks that have nothing to do with the echo.
 pub(crate) fn wsweave_layers() -> Vec<Echo> {
     Vec::from(echoes! {
-        "wsweave", "no hook" => |io| wsweave_loop(over_tokio(io));
-        "wsweave", "one hook" => |io| wsweave_loop(hook(over_tokio(io)));
-        "wsweave", "five hooks" => |io| wsweave_loop(hook(hook(hook(hook(hook(over_tokio(io)))))));
+        "wsweave", "no hook" => |io| wsweave_loop(over_tokio(io, Role::Server));
+        "wsweave", "one hook" => |io| wsweave_loop(hook(over_tokio(io, Role::Server)));
+        "wsweave", "five hooks" => |io| wsweave_loop(hook(hook(hook(hook(hook(over_tokio(io, Role::Server)))))));
     })
 }
 
@@ -159,8 +159,8 @@ pub(crate) fn peers() -> Vec<Echo> {
     })
 }
 
-fn over_tokio(io: impl Io) -> Connection {
-    Connection::from_raw(Socket::from_tokio(io), Role::Server, Config::default()).linger_on_drop()
+pub(super) fn over_tokio(io: impl Io, role: Role) -> Connection {
+    Connection::from_raw(Socket::from_tokio(io), role, Config::default()).linger_on_drop()
 }
 
 fn hook(conn: impl Duplex) -> impl Duplex {
@@ -262,7 +262,7 @@ async fn in_bulk<M, E>(mut ws: impl Stream<Item = Result<M, E>> + Sink<M> + Unpi
 }
 
 /// With a smaller read buffer: all of it is cleared at every read.
-fn tungstenite_tuned() -> WebSocketConfig {
+pub(super) fn tungstenite_tuned() -> WebSocketConfig {
     WebSocketConfig::default().read_buffer_size(BUFFER / 2)
 }
 
@@ -379,7 +379,7 @@ async fn tcp_without_buffer(mut io: Counted<TcpStream>) {
 }
 
 /// Knows frames of one piece only, and believes what they say.
-async fn bare_loop(mut io: impl Io) {
+pub(super) async fn bare_loop(mut io: impl Io) {
     let (mut input, mut output) =
         (BytesMut::with_capacity(2 * BUFFER), Vec::with_capacity(2 * BUFFER));
     while let Ok(1..) = io.read_buf(&mut input).await {
@@ -436,4 +436,4 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
 }
 
-const BUFFER: usize = 64 << 10;
+pub(super) const BUFFER: usize = 64 << 10;

@@ -17,12 +17,13 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-use super::{counted, traffic::Traffic};
+use super::{backend, counted, traffic::Traffic};
 
 /// Connections that send frames made beforehand and compare every byte of the answers.
 ///
 /// It runs on its caller's thread, and the server on one of its own, and nothing else in the process
-/// runs meanwhile: so the time that the process has used without this thread's is the server's.
+/// runs meanwhile but the backend of relays: so the time that the process has used without this thread's
+/// and that one's is the server's.
 pub(crate) struct Load {
     epoll: OwnedFd,
     clients: Vec<Client>,
@@ -86,7 +87,7 @@ impl Load {
         messages: usize,
     ) -> io::Result<Cost> {
         let total = messages * among.len();
-        let before = Clocks::now();
+        let before = Clocks::now()?;
         let mut events: Vec<Event> = Vec::with_capacity(256);
         let mut unfinished = among.len();
         for client in &mut self.clients[among.clone()] {
@@ -107,7 +108,7 @@ impl Load {
                 }
             }
         }
-        Ok(before.until_now(total as f64))
+        before.until_now(total as f64)
     }
 }
 
@@ -171,23 +172,24 @@ struct Clocks {
 }
 
 impl Clocks {
-    fn now() -> Self {
+    fn now() -> io::Result<Self> {
         let nanoseconds = |clock| {
             let time = clock_gettime(clock);
             time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
         };
         let cpu = nanoseconds(ClockId::ProcessCPUTime) - nanoseconds(ClockId::ThreadCPUTime);
-        Self { wall: Instant::now(), cpu, writes: counted::writes() }
+        let cpu = cpu - backend::cpu()?;
+        Ok(Self { wall: Instant::now(), cpu, writes: counted::writes() })
     }
 
-    fn until_now(&self, messages: f64) -> Cost {
-        let now = Self::now();
+    fn until_now(&self, messages: f64) -> io::Result<Cost> {
+        let now = Self::now()?;
         let wall: Duration = now.wall - self.wall;
-        Cost {
+        Ok(Cost {
             wall: wall.as_nanos() as f64 / messages,
             cpu: (now.cpu - self.cpu) / messages,
             writes: (now.writes - self.writes) as f64 / messages,
-        }
+        })
     }
 }
 

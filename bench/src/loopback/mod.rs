@@ -1,10 +1,12 @@
 //! Echo over TCP on the loopback interface: servers on one thread, and a load generator on another that
 //! is the same for all and no WebSocket library.
 
+mod backend;
 mod corked;
 mod counted;
 pub(crate) mod echoes;
 mod load;
+pub(crate) mod relays;
 mod server;
 mod traffic;
 
