@@ -4,6 +4,7 @@ use std::error::Error;
 
 use crate::report::{Row, Table};
 
+mod calls;
 mod compression;
 mod echo;
 mod hooks;
@@ -21,13 +22,14 @@ pub(crate) struct Case {
     pub(crate) tables: fn() -> Vec<Table>,
 }
 
-pub(crate) const ALL: [Case; 9] = [
+pub(crate) const ALL: [Case; 10] = [
     Case { name: "read", about: read::ABOUT, tables: read::tables },
     Case { name: "write", about: write::ABOUT, tables: write::tables },
     Case { name: "echo", about: echo::ABOUT, tables: echo::tables },
     Case { name: "relay", about: relay::ABOUT, tables: relay::tables },
     Case { name: "memory", about: memory::ABOUT, tables: memory::tables },
     Case { name: "hooks", about: hooks::ABOUT, tables: hooks::tables },
+    Case { name: "calls", about: calls::ABOUT, tables: calls::tables },
     Case { name: "compression", about: compression::ABOUT, tables: compression::tables },
     Case { name: "reference", about: reference::ABOUT, tables: reference::tables },
     Case { name: "scaling", about: scaling::ABOUT, tables: scaling::tables },
