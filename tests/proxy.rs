@@ -33,7 +33,7 @@ use crate::proxy::{Proxy, Relays};
 struct Running {
     addr: SocketAddr,
     stop: oneshot::Sender<()>,
-    serving: JoinHandle<std::io::Result<Relays>>,
+    serving: JoinHandle<Relays>,
 }
 
 impl Running {
@@ -309,7 +309,7 @@ fn a_proxy_that_stops_closes_both_ends() {
         let proxy = Running::before(server.local_addr(), &[]).await;
         let (mut client, mut far) = ends(&proxy, &mut server).await;
         proxy.stop.send(()).unwrap();
-        let relays = proxy.serving.await.unwrap().unwrap();
+        let relays = proxy.serving.await.unwrap();
         assert_eq!(join(client.next(), far.next()).await, (None, None));
         relays.ended().await;
         for conn in [client, far] {

@@ -45,7 +45,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     }
     let listener = TcpListener::bind(&options.listen).await?;
     println!("listening on ws://{}", listener.local_addr()?);
-    let relays = proxy.serve(listener, signal).await?;
+    let relays = proxy.serve(listener, signal).await;
     if timeout(PATIENCE, relays.ended()).await.is_err() {
         println!("stopped before all connections were closed");
     }

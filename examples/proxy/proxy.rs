@@ -10,7 +10,7 @@
 //! - A target that cannot be reached is answered with 502, one that takes too long with 504. When it refuses
 //!   the client with a status of 4xx or 5xx, that is the answer, its start of a body included.
 
-use std::{convert::Infallible, io, iter, net::SocketAddr, pin::pin, sync::Arc};
+use std::{convert::Infallible, iter, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
@@ -29,7 +29,10 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
 use wsweave::{
     Accept, Client, CloseCode, Compression, Config, Connection, ConnectionExt, Error, ErrorKind,
     Origins, Refusal, Socket,
@@ -78,21 +81,18 @@ impl Proxy {
         self
     }
 
-    /// Serves until `stop` comes, or accepting fails; then all clients and targets are sent a Close.
-    pub(crate) async fn serve(
-        self,
-        listener: TcpListener,
-        stop: Receiver<()>,
-    ) -> io::Result<Relays> {
+    /// Serves until `stop` comes; then all clients and targets are sent a Close.
+    pub(crate) async fn serve(self, listener: TcpListener, stop: Receiver<()>) -> Relays {
         let (busy, relays) = mpsc::unbounded();
         let (proxy, lifetime) = (Arc::new(self), Lifetime { stop: stop.shared(), _busy: busy });
         let mut stopped = lifetime.stop.clone();
         loop {
-            let (stream, peer) = match select(pin!(listener.accept()), &mut stopped).await {
-                Either::Left((accepted, _)) => accepted?,
-                Either::Right(_) => return Ok(Relays(relays)),
-            };
-            tokio::spawn(Arc::clone(&proxy).serve_one(stream, peer, lifetime.clone()));
+            match select(pin!(accept(&listener)), &mut stopped).await {
+                Either::Left(((stream, peer), _)) => {
+                    tokio::spawn(Arc::clone(&proxy).serve_one(stream, peer, lifetime.clone()));
+                }
+                Either::Right(_) => return Relays(relays),
+            }
         }
     }
 
@@ -177,6 +177,19 @@ impl Proxy {
     }
 }
 
+/// The next client. That one has gone before, or that too many files are open, is not the end of it.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
 /// What a client is told of a target that gave no connection.
 fn refuse(peer: SocketAddr, error: &Error) -> Refusal {
     eprintln!("{peer}: {error}");
@@ -217,5 +230,7 @@ async fn relay(upgrade: Upgrade, io: Socket, target: Connection, lifetime: Lifet
     };
     println!("client {}; server {}", finishes.0, finishes.1);
 }
+
+const BACK_OFF: Duration = Duration::from_millis(200);
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
