@@ -659,7 +659,7 @@ pub trait ConnectionExt: Duplex {
     /// Passes the messages of each of two connections on to the other, until both have ended.
     ///
     /// A message is read only when the other side has room for it; each direction waits for itself, and
-    /// pings are answered on each side. When one side has ended, the other is closed with the same code
+    /// pings are answered on each side. When one side ends, the other is closed with the same code
     /// and reason, or with 1014 or 1011 if there was no Close. Hooks on either run as ever. The rest is at
     /// [`Relay`].
     ///
