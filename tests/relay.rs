@@ -321,12 +321,7 @@ fn a_close_waits_for_the_message_that_a_hook_holds() {
     let mut rig = rigged_with(
         Config::default(),
         |near| near,
-        |far| {
-            far.on_each_async(move |_, _| {
-                let released = released.clone();
-                async move { drop(released.await) }
-            })
-        },
+        |far| far.on_each_async(move |_, _| released.clone().map(|_| ())),
     );
     rig.answer([Frame::text("held"), Frame::close(4000, "over")]);
     rig.waits();
