@@ -4,22 +4,14 @@
 
 mod support;
 
-use std::{
-    sync::mpsc,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{sync::mpsc, task::Poll, time::Duration};
 
-use futures::{SinkExt, Stream, StreamExt, stream::FusedStream};
+use futures::{Stream, StreamExt, stream::FusedStream};
 use wsweave::{
     Config, Connection, ConnectionExt, ErrorKind, Initiator, LimitRate, Message, RateLimit, Role,
 };
 
-use crate::support::{
-    BOTH, Frame, Rig, Script, quiet,
-    rt::{within, yield_now},
-    tcp_pair,
-};
+use crate::support::{BOTH, Frame, Rig, Script, quiet, rt::yield_now};
 
 type Limited = Rig<LimitRate<Connection<Script>>>;
 
@@ -377,8 +369,15 @@ fn a_dropped_next_loses_nothing_and_size_hints_are_true() {
 }
 
 /// By the clock of the runtime: it may take longer, but not less.
+#[cfg(feature = "runtime")]
 #[test]
 fn it_waits_by_the_runtimes_clock() {
+    use std::time::Instant;
+
+    use futures::SinkExt;
+
+    use crate::support::{rt::within, tcp_pair};
+
     within(async {
         let [mut client, server] = tcp_pair(&Config::default());
         let mut server = server.limit_rate(messages(50.0).burst(Duration::ZERO));
