@@ -27,13 +27,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Connection<S> {
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         let core = &mut self.get_mut().driver_mut().core;
-        match core.send_error() {
-            Some(error) if !core.lasts() => Err(error),
-            _ => {
-                core.send(message, Origin::Sink);
-                Ok(())
-            }
+        // It goes to the next connection, if another one follows.
+        let error = if core.lasts() { None } else { core.send_error() };
+        if let Some(error) = error {
+            return Err(error);
         }
+        core.send(message, Origin::Sink);
+        Ok(())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
