@@ -1,12 +1,6 @@
 //! [`Core`]: the connection without its transport: what hooks can reach.
 
-use std::{
-    collections::VecDeque,
-    mem,
-    sync::Arc,
-    task::Waker,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, mem, sync::Arc, task::Waker, time::Duration};
 
 use bytes::Bytes;
 
@@ -139,35 +133,6 @@ impl Core {
         self.closing.is_open() && self.given_up.is_none()
     }
 
-    /// Whether another connection takes over what cannot be sent on this one.
-    #[inline]
-    pub(super) fn lasts(&self) -> bool {
-        self.ledger.as_ref().is_some_and(|ledger| !ledger.is_for_good())
-    }
-
-    /// No other connection follows: somebody has asked for the end.
-    pub(super) fn end_for_good(&mut self) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.end_for_good();
-        }
-    }
-
-    /// Whether there is something to send over, closing or not.
-    fn has_link(&self) -> bool {
-        self.ledger.as_ref().is_none_or(|ledger| ledger.is_connected())
-    }
-
-    /// Whether there is room for what may be lost with the connection.
-    #[inline]
-    pub(super) fn has_window(&self) -> bool {
-        self.ledger.as_ref().is_none_or(|ledger| ledger.has_room())
-    }
-
-    /// Whether the peer has to say first what has arrived.
-    pub(super) fn awaits_answer(&self) -> bool {
-        self.ledger.as_ref().is_some_and(|ledger| ledger.awaits_answer())
-    }
-
     /// Whether there is room for a message.
     pub(super) fn has_room(&self) -> bool {
         self.outgoing.len() < self.outbox_size() && self.has_window()
@@ -179,7 +144,7 @@ impl Core {
     }
 
     /// Whether a handle has asked for the end, or nothing more is accepted of them.
-    fn is_asked_to_end(&self) -> bool {
+    pub(super) fn is_asked_to_end(&self) -> bool {
         self.outbox.as_ref().is_some_and(|outbox| !outbox.is_open())
     }
 
@@ -239,47 +204,6 @@ impl Core {
             return self.send_on_record(message, origin);
         }
         self.outgoing.message(message, self.config.fragment_size, origin);
-    }
-
-    /// Sends what goes to the next connection if it may not have arrived when this one ends.
-    #[cold]
-    fn send_on_record(&mut self, message: Message, origin: Origin) {
-        let Some(ledger) = &mut self.ledger else { return };
-        let sends = ledger.is_connected() && self.closing.is_open();
-        ledger.keep(message.clone(), sends);
-        if origin != Origin::Hook {
-            // It waited for room, and is not to keep hooks, which cannot, from sending.
-            ledger.stretch();
-        }
-        if sends {
-            self.outgoing.message(message, self.config.fragment_size, origin);
-            self.ask();
-        }
-    }
-
-    /// Asks the peer what has arrived, if it is time for that.
-    #[cold]
-    pub(super) fn ask(&mut self) {
-        let ledger = self.ledger.as_mut().filter(|_| self.closing.is_open());
-        if let Some(payload) = ledger.and_then(|ledger| ledger.ask()) {
-            // Other pongs than ours may make us ask: too many of them stop reading.
-            self.outgoing.ping(payload, Origin::Protocol);
-        }
-    }
-
-    /// When to ask next.
-    #[inline]
-    pub(super) fn asks_at(&self) -> Option<Instant> {
-        self.ledger.as_ref()?.due()
-    }
-
-    /// A pong came: perhaps it says what has arrived.
-    pub(super) fn note_pong(&mut self, payload: &[u8]) {
-        let Some(ledger) = &mut self.ledger else { return };
-        if ledger.pong(payload) {
-            self.wakers.wake_all();
-        }
-        self.ask();
     }
 
     /// Queues what a hook sends; beyond the hard limit the connection fails instead.
@@ -356,17 +280,6 @@ impl Core {
         if self.is_aborted() && self.closing.finish().is_none() {
             self.abort();
         }
-    }
-
-    /// Where nothing drives the connection: does what a handle asks for to end it. Tells whether that,
-    /// or somebody else, has ended it for good.
-    pub(super) fn heed_handles(&mut self) -> bool {
-        self.heed_abort();
-        if self.is_asked_to_end() {
-            self.end_for_good();
-            self.take_from_outbox(Origin::Handle);
-        }
-        !self.lasts()
     }
 
     /// Whether a handle has asked for the end.

@@ -6,16 +6,18 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::{Connection, Half, Ledger, inbox::Inbox};
+use super::{Connection, Half, Ledger, core::Core, inbox::Inbox};
 use crate::{
     config::{Config, Role},
     error::Error,
     ext::Event,
     message::Message,
+    protocol::Origin,
     socket::Socket,
 };
 
@@ -133,6 +135,90 @@ impl Connection {
         let core = &mut self.driver_mut().core;
         core.wakers.wake_all();
         core.ledger.as_mut().map_or_else(Vec::new, |ledger| ledger.take_lost())
+    }
+}
+
+/// The ledger's part in sending; a connection that none follows has no ledger.
+impl Core {
+    /// Whether another connection takes over what cannot be sent on this one.
+    #[inline]
+    pub(super) fn lasts(&self) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| !ledger.is_for_good())
+    }
+
+    /// No other connection follows: somebody has asked for the end.
+    pub(super) fn end_for_good(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.end_for_good();
+        }
+    }
+
+    /// Whether there is something to send over, closing or not.
+    pub(super) fn has_link(&self) -> bool {
+        self.ledger.as_ref().is_none_or(|ledger| ledger.is_connected())
+    }
+
+    /// Whether there is room for what may be lost with the connection.
+    #[inline]
+    pub(super) fn has_window(&self) -> bool {
+        self.ledger.as_ref().is_none_or(|ledger| ledger.has_room())
+    }
+
+    /// Whether the peer has to say first what has arrived.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.awaits_answer())
+    }
+
+    /// Sends what goes to the next connection if it may not have arrived when this one ends.
+    #[cold]
+    pub(super) fn send_on_record(&mut self, message: Message, origin: Origin) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let sends = ledger.is_connected() && self.closing.is_open();
+        ledger.keep(message.clone(), sends);
+        if origin != Origin::Hook {
+            // It waited for room, and is not to keep hooks, which cannot, from sending.
+            ledger.stretch();
+        }
+        if sends {
+            self.outgoing.message(message, self.config.fragment_size, origin);
+            self.ask();
+        }
+    }
+
+    /// Asks the peer what has arrived, if it is time for that.
+    #[cold]
+    pub(super) fn ask(&mut self) {
+        let ledger = self.ledger.as_mut().filter(|_| self.closing.is_open());
+        if let Some(payload) = ledger.and_then(|ledger| ledger.ask()) {
+            // Other pongs than ours may make us ask: too many of them stop reading.
+            self.outgoing.ping(payload, Origin::Protocol);
+        }
+    }
+
+    /// When to ask next.
+    #[inline]
+    pub(super) fn asks_at(&self) -> Option<Instant> {
+        self.ledger.as_ref()?.due()
+    }
+
+    /// A pong came: perhaps it says what has arrived.
+    pub(super) fn note_pong(&mut self, payload: &[u8]) {
+        let Some(ledger) = &mut self.ledger else { return };
+        if ledger.pong(payload) {
+            self.wakers.wake_all();
+        }
+        self.ask();
+    }
+
+    /// Where nothing drives the connection: does what a handle asks for to end it. Tells whether that,
+    /// or somebody else, has ended it for good.
+    pub(super) fn heed_handles(&mut self) -> bool {
+        self.heed_abort();
+        if self.is_asked_to_end() {
+            self.end_for_good();
+            self.take_from_outbox(Origin::Handle);
+        }
+        !self.lasts()
     }
 }
 

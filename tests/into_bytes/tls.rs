@@ -7,21 +7,15 @@ use futures::{
     future::join,
     io::{copy, sink},
 };
-use wsweave::{Config, ConnectionExt};
+use futures_rustls::{client, server};
+use wsweave::{ByteStream, Config, Connection, ConnectionExt};
 
 use crate::support::{rt::within, session::tls, tcp_pair};
 
 #[test]
 fn a_session_of_tls_has_its_bytes_both_ways_and_its_end() {
     within(async {
-        let [client, server] = tcp_pair(&Config::default());
-        let (connector, acceptor) = tls::both_ends();
-        let (client, server) = join(
-            connector.connect("inside".try_into().unwrap(), client.into_bytes()),
-            acceptor.accept(server.into_bytes()),
-        )
-        .await;
-        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        let (mut client, mut server) = session().await;
 
         let data: Vec<u8> = (0..251).cycle().take(1 << 20).collect();
         let ask = async {
@@ -47,14 +41,7 @@ fn a_session_of_tls_has_its_bytes_both_ways_and_its_end() {
 #[test]
 fn a_session_that_is_cut_is_known_for_that() {
     within(async {
-        let [client, server] = tcp_pair(&Config::default());
-        let (connector, acceptor) = tls::both_ends();
-        let (client, server) = join(
-            connector.connect("inside".try_into().unwrap(), client.into_bytes()),
-            acceptor.accept(server.into_bytes()),
-        )
-        .await;
-        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        let (mut client, mut server) = session().await;
         client.write_all(b"half of").await.unwrap();
         client.flush().await.unwrap();
         // The connection ends as it should, the session in it does not.
@@ -63,4 +50,17 @@ fn a_session_that_is_cut_is_known_for_that() {
         let error = server.read_to_end(&mut read).await.unwrap_err();
         assert_eq!((&read[..], error.kind()), (&b"half of"[..], ErrorKind::UnexpectedEof));
     });
+}
+
+/// One of TLS, inside of a connection.
+async fn session()
+-> (client::TlsStream<ByteStream<Connection>>, server::TlsStream<ByteStream<Connection>>) {
+    let [client, server] = tcp_pair(&Config::default());
+    let (connector, acceptor) = tls::both_ends();
+    let (client, server) = join(
+        connector.connect("inside".try_into().unwrap(), client.into_bytes()),
+        acceptor.accept(server.into_bytes()),
+    )
+    .await;
+    (client.unwrap(), server.unwrap())
 }
