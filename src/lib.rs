@@ -98,6 +98,7 @@ mod config;
 mod connection;
 mod error;
 mod ext;
+mod group;
 pub mod handshake;
 mod message;
 mod net;
@@ -130,6 +131,7 @@ pub use crate::{
         OnNext, OnNextText, OnPing, OnPong, RateLimit, Registration, Relay, Results, Run,
         WithCallbacks, WithCalls, WithCodec,
     },
+    group::{Change, Changes, Drain, Group, GroupConfig, Lag, LagPolicy, MemberId, Membership},
     handshake::answer::{Accept, Refusal},
     message::{Message, Text},
     net::{

@@ -21,7 +21,7 @@ use crate::{
     message::Message,
     protocol::{
         Buffer, Closing, Decoded, Decoder, Deflater, Inflater, MAX_CONTROL_PAYLOAD, Origin,
-        Outgoing, Violation,
+        Outgoing, Published, Violation,
     },
     stats::{OpenFor, Stats, Traffic},
 };
@@ -206,6 +206,16 @@ impl Core {
         self.outgoing.message(message, self.config.fragment_size, origin);
     }
 
+    /// Sends what a group has published, in a frame that its members share.
+    fn send_published(&mut self, published: &Published) {
+        if self.ledger.is_some() {
+            return self.send(published.message().clone(), Origin::Handle);
+        }
+        self.stirred = true;
+        self.log.queued(published.message());
+        self.outgoing.published(published, self.config.fragment_size, Origin::Handle);
+    }
+
     /// Queues what a hook sends; beyond the hard limit the connection fails instead.
     pub(super) fn send_from_hook(&mut self, message: Message) {
         if self.hook_may_send() {
@@ -324,18 +334,20 @@ impl Core {
         }
     }
 
-    /// Queues what handles have asked for; returns whether that was anything.
+    /// Queues what handles have asked for, and of what groups have published as much as `budget` says;
+    /// returns whether that was anything.
     #[inline]
-    pub(super) fn take_from_outbox(&mut self, origin: Origin) -> bool {
+    pub(super) fn take_from_outbox(&mut self, origin: Origin, budget: usize) -> bool {
         let outbox = self.outbox.as_ref().filter(|_| self.closing.is_open());
-        let Some((items, position)) = outbox.and_then(|outbox| outbox.take()) else {
+        let Some((items, position)) = outbox.and_then(|outbox| outbox.take(budget)) else {
             return false;
         };
         for item in items {
             match item {
                 Item::Message(message) => self.send(message, origin),
+                Item::Published(published) => self.send_published(&published),
                 Item::Ping(payload) if self.has_link() => self.outgoing.ping(payload, origin),
-                Item::Ping(_) => {}
+                Item::Ping(_) | Item::Ticket(_) => {}
                 // Always the last one.
                 Item::Close(close) => {
                     self.end_for_good();
@@ -345,6 +357,11 @@ impl Core {
         }
         self.taken.push_back((position, self.outgoing.end()));
         true
+    }
+
+    /// Whether handles or groups ask for what cannot wait for room.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.is_urgent())
     }
 
     /// Tells handles what has been written.

@@ -110,9 +110,14 @@ impl Core {
         self.end_for_good();
         let Some(outbox) = self.outbox.clone() else { return self.end_unless_ended(error) };
         outbox.seal();
-        let items = outbox.take().map(|(items, _)| items).unwrap_or_default();
+        let items = outbox.take(usize::MAX).map(|(items, _)| items).unwrap_or_default();
         for item in items {
-            if let (Item::Message(message), Some(ledger)) = (item, &mut self.ledger) {
+            let message = match item {
+                Item::Message(message) => message,
+                Item::Published(published) => published.message().clone(),
+                Item::Ping(_) | Item::Close(_) | Item::Ticket(_) => continue,
+            };
+            if let Some(ledger) = &mut self.ledger {
                 ledger.keep(message, false);
             }
         }
@@ -160,7 +165,7 @@ impl Core {
         }
         if let (true, Some(outbox)) = (self.accepts(), self.outbox.clone()) {
             outbox.seal();
-            self.take_from_outbox(Origin::Handle);
+            self.take_from_outbox(Origin::Handle, usize::MAX);
         }
     }
 

@@ -213,9 +213,7 @@ impl Handle {
         if self.is_retired() {
             return Err(Error::closed());
         }
-        if let Ok(entry) = self.outbox.enter_full() {
-            entry.put(Item::Close(close));
-        }
+        self.outbox.close(close);
         Ok(())
     }
 
@@ -298,6 +296,11 @@ impl Handle {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.outbox.is_open() && !self.is_retired()
+    }
+
+    /// What it has in common with all handles of the connection.
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
     }
 
     fn is_retired(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod core;
+mod deliveries;
 mod driver;
 mod end;
 mod handle;
@@ -37,7 +38,11 @@ pub use self::{
     peer::Peer,
     pipe::Pipe,
 };
-pub(crate) use self::{ledger::Ledger, wakers::Half};
+pub(crate) use self::{
+    ledger::Ledger,
+    outbox::{Outbox, Round},
+    wakers::Half,
+};
 use crate::{
     compression::AgreedCompression,
     config::{Config, Role},

@@ -3,27 +3,33 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::Waker,
 };
 
 use bytes::Bytes;
 use event_listener::EventListener;
 
+use super::deliveries::{Deliveries, Entering};
 use crate::{
-    close::{CloseFrame, Finish},
+    close::{CloseCode, CloseFrame, Finish},
+    error::{Error, ErrorKind},
+    group::{Keys, Lag, LagPolicy, Seat},
     message::Message,
+    protocol::Published,
     stats::{OpenFor, Stats},
     sync::{AtomicBool, AtomicWaker, Event, Mutex, MutexGuard},
 };
 
 /// Shared by a connection and its handles.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     state: Mutex<State>,
     limit: usize,
     /// Whether items wait: a connection that has nothing to take does not lock.
     filled: AtomicBool,
+    /// Whether they cannot wait for room.
+    urgent: AtomicBool,
     aborted: AtomicBool,
     /// Whoever drives the connection.
     driver: AtomicWaker,
@@ -37,6 +43,8 @@ struct State {
     phase: Phase,
     items: VecDeque<Item>,
     size: usize,
+    /// What groups have published: made by the first that is joined.
+    deliveries: Option<Box<Deliveries>>,
     /// How many items have ever been put in, and how many of them written to the transport.
     put: u64,
     written: u64,
@@ -60,6 +68,10 @@ pub(super) enum Item {
     Message(Message),
     Ping(Bytes),
     Close(CloseFrame),
+    /// The next message of a membership, by its place.
+    Ticket(usize),
+    /// That message.
+    Published(Arc<Published>),
 }
 
 /// Why nothing is accepted.
@@ -80,13 +92,7 @@ impl Entry<'_> {
     pub(super) fn put(self, item: Item) -> u64 {
         let Self { outbox, mut state } = self;
         let closing = matches!(item, Item::Close(_));
-        if closing {
-            state.phase = Phase::Closing;
-        }
-        state.size += item.size();
-        state.items.push_back(item);
-        state.put += 1;
-        let position = state.put;
+        let position = state.put(item);
         outbox.filled.store(true, Ordering::Release);
         drop(state);
         outbox.driver.wake();
@@ -97,6 +103,43 @@ impl Entry<'_> {
     }
 }
 
+impl State {
+    fn put(&mut self, item: Item) -> u64 {
+        if matches!(item, Item::Close(_)) {
+            self.phase = Phase::Closing;
+        }
+        self.size += item.size();
+        self.items.push_back(item);
+        self.put += 1;
+        self.put
+    }
+
+    /// How many bytes wait.
+    fn waiting(&self) -> usize {
+        self.size + self.deliveries.as_ref().map_or(0, |deliveries| deliveries.size())
+    }
+
+    /// Takes items out until their messages have `budget` bytes, or all.
+    fn take(&mut self, budget: usize) -> VecDeque<Item> {
+        let Some(deliveries) = &mut self.deliveries else {
+            self.size = 0;
+            return mem::take(&mut self.items);
+        };
+        let (mut taken, mut size) = (VecDeque::new(), 0);
+        while size < budget {
+            let Some(item) = self.items.pop_front() else { break };
+            self.size -= item.size();
+            let item = match item {
+                Item::Ticket(place) => deliveries.take(place).map(Item::Published),
+                item => Some(item),
+            };
+            size += item.as_ref().map_or(0, Item::size);
+            taken.extend(item);
+        }
+        taken
+    }
+}
+
 impl Outbox {
     pub(super) fn new(limit: usize, open_for: OpenFor) -> Self {
         Self {
@@ -104,6 +147,7 @@ impl Outbox {
                 phase: Phase::Open,
                 items: VecDeque::new(),
                 size: 0,
+                deliveries: None,
                 put: 0,
                 written: 0,
                 stats: Stats::default(),
@@ -111,6 +155,7 @@ impl Outbox {
             }),
             limit,
             filled: AtomicBool::new(false),
+            urgent: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             driver: AtomicWaker::new(),
             room: Event::new(),
@@ -146,13 +191,13 @@ impl Outbox {
 
     /// How many bytes wait.
     pub(super) fn size(&self) -> usize {
-        self.lock().size
+        self.lock().waiting()
     }
 
     /// What has gone over the connection.
     pub(super) fn stats(&self) -> Stats {
         let state = self.lock();
-        let queued = state.stats.queued + state.size;
+        let queued = state.stats.queued + state.waiting();
         Stats { queued, open_for: state.open_for.get(), ..state.stats }
     }
 
@@ -183,6 +228,11 @@ impl Outbox {
         self.ended.listen()
     }
 
+    /// Asks for the closing handshake, behind what waits; returns whether nobody has done so before.
+    pub(crate) fn close(&self, close: CloseFrame) -> bool {
+        self.enter_full().map(|entry| entry.put(Item::Close(close))).is_ok()
+    }
+
     /// Asks for the end of the connection, whatever waits.
     pub(super) fn abort(&self) {
         self.aborted.store(true, Ordering::Release);
@@ -195,22 +245,30 @@ impl Outbox {
         self.aborted.load(Ordering::Acquire)
     }
 
-    /// The connection's side: takes all there is, with the position of the last one.
-    pub(super) fn take(&self) -> Option<(VecDeque<Item>, u64)> {
+    /// The connection's side: whether there is something that cannot wait for room.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Acquire)
+    }
+
+    /// The connection's side: takes what there is, with the position of the last one. Of what groups have
+    /// published no more than `budget` bytes and one message, unless it is urgent.
+    pub(super) fn take(&self, budget: usize) -> Option<(VecDeque<Item>, u64)> {
         if !self.filled.load(Ordering::Acquire) {
             return None;
         }
         let mut state = self.lock();
-        self.filled.store(false, Ordering::Relaxed);
         if state.items.is_empty() {
+            self.filled.store(false, Ordering::Relaxed);
             return None;
         }
-        state.size = 0;
-        let taken = (mem::take(&mut state.items), state.put);
+        let budget = if self.is_urgent() { usize::MAX } else { budget };
+        let items = state.take(budget);
+        self.filled.store(!state.items.is_empty(), Ordering::Relaxed);
+        let position = state.put - state.items.len() as u64;
         drop(state);
         // All who wait, not one: that one may be a sink whose task has lost interest.
         self.room.notify(usize::MAX);
-        Some(taken)
+        Some((items, position))
     }
 
     /// The connection's side: has `waker` woken when an item is put in, and by `abort`.
@@ -258,12 +316,79 @@ impl Outbox {
         state.open_for.end();
         state.size = 0;
         let items = mem::take(&mut state.items);
+        let deliveries = state.deliveries.as_mut().map(|deliveries| deliveries.end());
         drop(state);
-        // After the lock: payloads may run their owner's code when dropped.
-        drop(items);
+        // After the lock: payloads may run their owner's code when dropped, and members leave their groups.
+        drop((items, deliveries));
         for event in [&self.room, &self.written, &self.ended] {
             event.notify(usize::MAX);
         }
+    }
+
+    /// A group's side: makes a queue for what it publishes; returns its place.
+    pub(crate) fn join(
+        &self,
+        policy: LagPolicy,
+        most: usize,
+        seat: impl FnOnce() -> Seat,
+    ) -> Result<usize, Error> {
+        let mut state = self.lock();
+        if !matches!(state.phase, Phase::Open) {
+            return Err(Error::closed());
+        }
+        let deliveries = state.deliveries.get_or_insert_default();
+        if deliveries.len() >= most {
+            let what = format!("a connection can have {most} memberships");
+            return Err(Error::new(ErrorKind::LimitExceeded, what));
+        }
+        Ok(deliveries.open(policy, seat()))
+    }
+
+    /// A group's side: the member at `place` leaves.
+    pub(crate) fn leave(&self, place: usize) -> Option<Seat> {
+        self.lock().deliveries.as_mut()?.leave(place)
+    }
+
+    /// A group's side: how far behind the member at `place` is.
+    pub(crate) fn lag(&self, place: usize) -> Lag {
+        let state = self.lock();
+        state.deliveries.as_ref().map(|deliveries| deliveries.lag(place)).unwrap_or_default()
+    }
+
+    /// A group's side: queues a message for the member at `place`. What other code has to hear of that
+    /// `round` is told: the group holds a lock.
+    pub(crate) fn deliver(
+        self: &Arc<Self>,
+        place: usize,
+        published: &Arc<Published>,
+        round: &mut Round,
+    ) -> bool {
+        let mut state = self.lock();
+        if !matches!(state.phase, Phase::Open) {
+            return false;
+        }
+        let Some(deliveries) = &mut state.deliveries else { return false };
+        let entering = deliveries.enter(place, published, &round.keys, &mut round.dropped);
+        match entering {
+            Entering::Refused => return false,
+            Entering::InPlace => return true,
+            Entering::Ticket => {
+                state.put(Item::Ticket(place));
+            }
+            Entering::Disconnect => {
+                let reason = "too slow for what is published".into();
+                let close = CloseFrame { code: CloseCode::TRY_AGAIN_LATER, reason };
+                state.put(Item::Close(close));
+                self.urgent.store(true, Ordering::Release);
+                round.sealed.push(Arc::clone(self));
+            }
+        }
+        // It is awake, or has been woken, if there was something before.
+        let was_filled = self.filled.swap(true, Ordering::Release);
+        if !was_filled || entering == Entering::Disconnect {
+            round.wakers.extend(self.driver.take());
+        }
+        entering == Entering::Ticket
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -279,7 +404,31 @@ impl Item {
             Self::Message(message) => message.len(),
             Self::Ping(payload) => payload.len(),
             Self::Close(_) => 0,
+            // Its membership counts that.
+            Self::Ticket(_) => return 0,
+            Self::Published(published) => published.message().len(),
         };
         payload + size_of::<Self>()
+    }
+}
+
+/// What a message that is published to many leaves to do, when no lock is held any more.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    pub(crate) keys: Keys,
+    wakers: Vec<Waker>,
+    dropped: Vec<Arc<Published>>,
+    /// Those that accept nothing any more.
+    sealed: Vec<Arc<Outbox>>,
+}
+
+impl Round {
+    pub(crate) fn end(self) {
+        for waker in self.wakers {
+            waker.wake();
+        }
+        for outbox in self.sealed {
+            outbox.room.notify(usize::MAX);
+        }
     }
 }

@@ -218,7 +218,8 @@ impl<'a> Peer<'a> {
     /// Queues what handles have sent, as replies to what was read: too many of them stop reading.
     pub(crate) fn queue_from_handles(&mut self) {
         if self.core.heeds_outbox() {
-            self.core.take_from_outbox(Origin::Hook);
+            let room = self.core.outbox_size().saturating_sub(self.core.outgoing.len());
+            self.core.take_from_outbox(Origin::Hook, room);
         }
     }
 

@@ -173,9 +173,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn poll_write_with_outbox(&mut self, half: Half, cx: &mut Context<'_>) -> Writing {
         self.core.listen_to_handles(cx.waker());
         loop {
-            let room = self.core.outgoing.len() < WRITE_MARK.min(self.core.outbox_size());
-            let took =
-                room && self.core.heeds_outbox() && self.core.take_from_outbox(Origin::Handle);
+            let mark = WRITE_MARK.min(self.core.outbox_size());
+            let room = self.core.outgoing.len() < mark;
+            let takes = room && self.core.heeds_outbox() || self.core.is_urgent();
+            let took = takes && self.core.take_from_outbox(Origin::Handle, mark);
             let writing = self.poll_write(half, cx);
             // Handles may have asked for more meanwhile.
             if writing != Writing::Done || room && !took {

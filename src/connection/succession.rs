@@ -216,7 +216,7 @@ impl Core {
         self.heed_abort();
         if self.is_asked_to_end() {
             self.end_for_good();
-            self.take_from_outbox(Origin::Handle);
+            self.take_from_outbox(Origin::Handle, usize::MAX);
         }
         !self.lasts()
     }

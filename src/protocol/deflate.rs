@@ -5,7 +5,10 @@ use std::mem;
 use bytes::Bytes;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::Violation;
+use super::{
+    Violation,
+    published::{Frame, Published, Setting},
+};
 use crate::{
     compression::{Compression, MIN_BITS},
     message::Message,
@@ -26,6 +29,7 @@ pub(crate) struct Window {
 pub(crate) struct Deflater {
     settings: Compression,
     window: Window,
+    /// With context takeover, and from the first message on.
     stream: Option<Compress>,
 }
 
@@ -37,22 +41,49 @@ impl Deflater {
     /// The compressed payload of a message, unless that is to go plain: always allowed, and the way to
     /// keep to a window that zlib cannot make.
     pub(super) fn compress(&mut self, message: &Message) -> Option<Bytes> {
-        let wanted = !message.is_empty() && self.settings.applies_to(message);
-        if !wanted || self.window.bits < MIN_BITS {
+        if !self.wants(message) {
             return None;
         }
-        let mut stream = self.stream.take().unwrap_or_else(|| {
-            let level = flate2::Compression::new(self.settings.level.min(9));
-            Compress::new_with_window_bits(level, false, self.window.bits)
-        });
-        let payload = deflate(&mut stream, message.as_bytes())?;
-        if self.window.takeover {
-            // It counts on the peer's having inflated this, be it that it grew.
-            self.stream = Some(stream);
-            return Some(payload);
+        if !self.window.takeover {
+            return alone(self.setting(), message);
         }
-        Some(payload).filter(|payload| payload.len() < message.len())
+        let mut stream = self.stream.take().unwrap_or_else(|| self.setting().stream());
+        // It counts on the peer's having inflated this, be it that it grew.
+        let payload = deflate(&mut stream, message.as_bytes())?;
+        self.stream = Some(stream);
+        Some(payload)
     }
+
+    /// Whether each message is compressed by itself, and so as for any other connection.
+    pub(super) fn shares(&self) -> bool {
+        !self.window.takeover
+    }
+
+    /// What it sends of a message that others send, too.
+    pub(super) fn shared(&self, published: &Published) -> Option<Frame> {
+        if self.wants(published.message()) { published.deflated(self.setting()) } else { None }
+    }
+
+    fn wants(&self, message: &Message) -> bool {
+        let wanted = !message.is_empty() && self.settings.applies_to(message);
+        wanted && self.window.bits >= MIN_BITS
+    }
+
+    fn setting(&self) -> Setting {
+        Setting { level: self.settings.level.min(9), bits: self.window.bits }
+    }
+}
+
+impl Setting {
+    fn stream(self) -> Compress {
+        Compress::new_with_window_bits(flate2::Compression::new(self.level), false, self.bits)
+    }
+}
+
+/// The payload of a message that is compressed by itself; `None` if it does not get smaller.
+pub(super) fn alone(setting: Setting, message: &Message) -> Option<Bytes> {
+    let payload = deflate(&mut setting.stream(), message.as_bytes())?;
+    Some(payload).filter(|payload| payload.len() < message.len())
 }
 
 /// RFC 7692, section 7.2.1.

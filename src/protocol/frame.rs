@@ -196,7 +196,7 @@ fn parse_len(len: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
 }
 
 /// The header of a frame to send, encoded.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct HeaderBytes {
     bytes: [u8; HEADER_ROOM],
     len: usize,

@@ -11,6 +11,7 @@ mod deflate;
 mod frame;
 mod mask;
 mod outgoing;
+mod published;
 mod utf8;
 mod violation;
 
@@ -21,5 +22,6 @@ pub(crate) use self::{
     deflate::{Deflater, Inflater, Window},
     frame::MAX_CONTROL_PAYLOAD,
     outgoing::{Origin, Outgoing},
+    published::Published,
     violation::Violation,
 };

@@ -8,6 +8,7 @@ use super::{
     Deflater,
     frame::{FIN, HEADER_ROOM, HeaderBytes, OpCode, RSV1},
     mask::{self, Key},
+    published::{Frame, Published},
 };
 use crate::{close::CloseFrame, config::Role, message::Message, stats::Traffic};
 
@@ -144,6 +145,30 @@ impl Outgoing {
         let opcode = if message.is_text() { OpCode::Text } else { OpCode::Binary };
         self.sent.message(message.len());
         self.frame(FIN, opcode, message.into_bytes(), origin);
+    }
+
+    /// Queues a message that others get as well: what is encoded already is shared with them, unless this
+    /// connection has to encode it in its own way.
+    pub(crate) fn published(
+        &mut self,
+        published: &Published,
+        fragment_size: Option<usize>,
+        origin: Origin,
+    ) {
+        let message = published.message();
+        let is_cut = fragment_size.is_some_and(|size| size < message.len());
+        let has_context = self.deflater.as_ref().is_some_and(|deflater| !deflater.shares());
+        if self.role == Role::Client || is_cut || has_context {
+            return self.message(message.clone(), fragment_size, origin);
+        }
+        self.sent.message(message.len());
+        let deflated = self.deflater.as_ref().and_then(|deflater| deflater.shared(published));
+        let Frame { header, payload } = deflated.as_ref().unwrap_or(published.plain());
+        if payload.len() <= MAX_INLINE {
+            self.small_frame(header, payload, None, origin);
+        } else {
+            self.large_frame(*header, payload.clone(), None, origin);
+        }
     }
 
     /// Queues a message that may have to be changed on the way.

@@ -1,0 +1,342 @@
+//! [`Group`]: topics, and who belongs to them.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use super::{
+    changes::{Change, Changes, Watchers},
+    config::GroupConfig,
+    drain::Drain,
+    lag::LagPolicy,
+    membership::{MemberId, Membership, Seat},
+    topic::{Member, Topic},
+};
+use crate::{
+    connection::{Handle, Outbox},
+    error::Error,
+    message::Message,
+    sync::{AtomicU64, Mutex, MutexGuard},
+};
+
+/// Topics, and the connections that belong to them: what is published to a topic reaches all of its
+/// members. Cheap to clone, `Send` and `Sync`.
+///
+/// A topic is there while it has members; its name is any text, not empty, of at most
+/// [`max_topic_len`](GroupConfig::max_topic_len) bytes. Connections are known by their
+/// [handles](crate::Handle); the group does not keep them alive.
+///
+/// **Nothing moves unless it is polled**: what is published waits in the memory of each member's
+/// connection until that is polled, and a member that is slow, or not polled at all, holds up nobody.
+/// What becomes of its messages its [`LagPolicy`] says.
+///
+/// **Order.** All members of a topic get its messages in the same order, whoever publishes them. A
+/// connection gets what was published to all of its topics, and what its handles were given, in the order
+/// in which that was done; where a policy drops something, what comes behind moves up.
+///
+/// **Cost.** A message is put into a frame once, and all members that are servers' connections share the
+/// payload. So it is where they compress without context
+/// ([`server_no_context_takeover`](crate::Compression::server_no_context_takeover)): once for each level
+/// and size of the window. For others each connection compresses, or masks, for itself.
+///
+/// # Examples
+///
+/// ```
+/// use futures::StreamExt;
+/// use wsweave::{Connection, ConnectionExt, Group};
+///
+/// # async_std::task::block_on(async {
+/// let group = Group::new();
+/// let (mut us, mut peer) = Connection::pair();
+/// let member = group.join("news", &us.handle())?;
+/// async_std::task::spawn(us.run());
+///
+/// assert_eq!(group.publish("news", "hello"), 1);
+/// assert_eq!(peer.next().await, Some("hello".into()));
+/// # Ok::<_, wsweave::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Default)]
+pub struct Group {
+    shared: Arc<Shared>,
+}
+
+/// What the group has in common with the seats of its members.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) config: GroupConfig,
+    topics: Mutex<Topics>,
+    joined: AtomicU64,
+    watchers: Watchers,
+}
+
+/// Locked before any of the topics, where both are.
+#[derive(Default)]
+struct Topics {
+    by_name: HashMap<Arc<str>, Arc<Topic>>,
+    /// Nobody joins any more.
+    is_closed: bool,
+}
+
+impl Group {
+    /// A group without topics.
+    ///
+    /// ```
+    /// let group = wsweave::Group::new();
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A group with other limits.
+    ///
+    /// See [`GroupConfig`] for an example.
+    #[must_use]
+    pub fn with_config(config: GroupConfig) -> Self {
+        Self { shared: Arc::new(Shared { config, ..Shared::default() }) }
+    }
+
+    /// Makes a connection a member of a topic until the membership is dropped, or the connection ends. One
+    /// that is too slow for what is published is closed: see [`LagPolicy::disconnect`].
+    ///
+    /// A connection can join a topic twice, and then gets everything twice.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a name that is empty or too long,
+    /// [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if the connection has as many
+    /// memberships as it [can](GroupConfig::max_memberships),
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if it is closing, or the group was
+    /// [drained](Self::drain).
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, ErrorKind, Group};
+    ///
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let group = Group::new();
+    /// assert_eq!(group.join("", &conn.handle()).unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// let member = group.join("news", &conn.handle())?;
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn join(&self, topic: &str, handle: &Handle) -> Result<Membership, Error> {
+        self.join_with(topic, handle, LagPolicy::default())
+    }
+
+    /// Like [`join`](Self::join), with another policy for when the member is slow.
+    ///
+    /// # Errors
+    ///
+    /// As for [`join`](Self::join).
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, Group, LagPolicy};
+    ///
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let group = Group::new();
+    /// let member = group.join_with("prices", &conn.handle(), LagPolicy::drop_oldest())?;
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn join_with(
+        &self,
+        topic: &str,
+        handle: &Handle,
+        policy: LagPolicy,
+    ) -> Result<Membership, Error> {
+        let shared = &self.shared;
+        shared.check_name(topic)?;
+        let outbox = Arc::clone(handle.outbox());
+        let id = MemberId(shared.joined.fetch_add(1, Ordering::Relaxed));
+        let mut topics = shared.lock();
+        if topics.is_closed {
+            return Err(Error::closed());
+        }
+        let name = topics.by_name.get_key_value(topic).map(|(name, _)| Arc::clone(name));
+        let name = name.unwrap_or_else(|| Arc::from(topic));
+        let entry = topics.by_name.get(&name).map(Arc::clone).unwrap_or_default();
+        let mut members = entry.lock();
+        let place = members.next_place();
+        let group = Arc::downgrade(shared);
+        let seat = || Seat { group, topic: Arc::clone(&name), place };
+        let queue = outbox.join(policy.clone(), shared.config.max_memberships, seat)?;
+        members.add(Member { id, outbox: Arc::clone(&outbox), queue, policy });
+        let change =
+            Change::Joined { topic: Arc::clone(&name), member: id, members: members.len() };
+        let woken = shared.watchers.tell(&change);
+        drop(members);
+        topics.by_name.insert(Arc::clone(&name), entry);
+        drop(topics);
+        woken.wake();
+        Ok(Membership { outbox, place: queue, topic: name, id })
+    }
+
+    /// Publishes a message to a topic; returns for how many members it waits now.
+    ///
+    /// It never waits. Those whose policy drops it, and those who are closing, do not count. A topic that
+    /// nobody has joined is as good as none.
+    ///
+    /// ```
+    /// let group = wsweave::Group::new();
+    /// assert_eq!(group.publish("news", "nobody hears this"), 0);
+    /// ```
+    pub fn publish(&self, topic: &str, message: impl Into<Message>) -> usize {
+        self.publish_from(topic, message.into(), None)
+    }
+
+    /// Like [`publish`](Self::publish), but not to the connection of a handle: the one that it came from.
+    ///
+    /// ```
+    /// use wsweave::{Connection, ConnectionExt, Group};
+    ///
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let (group, handle) = (Group::new(), conn.handle());
+    /// let member = group.join("chat", &handle)?;
+    /// assert_eq!(group.publish_except("chat", "to the others", &handle), 0);
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    pub fn publish_except(
+        &self,
+        topic: &str,
+        message: impl Into<Message>,
+        except: &Handle,
+    ) -> usize {
+        self.publish_from(topic, message.into(), Some(except.outbox()))
+    }
+
+    fn publish_from(&self, topic: &str, message: Message, except: Option<&Arc<Outbox>>) -> usize {
+        self.topic(topic).map_or(0, |topic| topic.publish(message, except))
+    }
+
+    /// The members of a topic, in no particular order.
+    ///
+    /// See [`Membership`] for an example.
+    #[must_use]
+    pub fn members(&self, topic: &str) -> Vec<MemberId> {
+        let topic = self.topic(topic);
+        topic.map(|topic| topic.lock().iter().map(|member| member.id).collect()).unwrap_or_default()
+    }
+
+    /// The topics that have members, with how many, in no particular order.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt, Group};
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let group = Group::new();
+    /// let member = group.join("news", &conn.handle())?;
+    /// assert_eq!(group.topics(), [("news".into(), 1)]);
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    #[must_use]
+    pub fn topics(&self) -> Vec<(Arc<str>, usize)> {
+        let topics = self.shared.lock();
+        topics.by_name.iter().map(|(name, topic)| (Arc::clone(name), topic.lock().len())).collect()
+    }
+
+    /// A stream of who joins and who leaves, from now on: of all topics, each topic's in order.
+    ///
+    /// Whoever does not read it misses some when [`max_changes`](GroupConfig::max_changes) wait, and is
+    /// [told so](Change::Missed).
+    ///
+    /// See [`Changes`] for an example.
+    pub fn changes(&self) -> Changes {
+        self.shared.watchers.add(self.shared.config.max_changes)
+    }
+
+    /// Closes the connections of all members with code 1001, spread evenly over `window`, so that they do
+    /// not all come back at once; gives how many that were. From its first poll on nobody joins any more.
+    ///
+    /// A connection that has several memberships is closed once. It goes through its closing handshake by
+    /// itself, when it is polled; [`Handle::closed`] tells when it has. Without a clock all are closed at
+    /// once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the remaining connections stay, and nobody can join any more. Call it again for
+    /// those.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wsweave::{Connection, ConnectionExt, Group};
+    ///
+    /// # async_std::task::block_on(async {
+    /// let group = Group::new();
+    /// let (mut conn, peer) = Connection::pair();
+    /// let member = group.join("news", &conn.handle())?;
+    /// let peer = async_std::task::spawn(peer.run());
+    /// let us = async_std::task::spawn(conn.run());
+    /// assert_eq!(group.drain(Duration::from_millis(1)).await, 1);
+    /// assert_eq!(peer.await.code, 1001);
+    /// assert!(us.await.clean);
+    /// # Ok::<_, wsweave::Error>(()) }).unwrap();
+    /// ```
+    pub fn drain(&self, window: Duration) -> Drain {
+        Drain::new(Arc::clone(&self.shared), window)
+    }
+
+    fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.shared.lock().by_name.get(name).map(Arc::clone)
+    }
+}
+
+impl Shared {
+    fn check_name(&self, topic: &str) -> Result<(), Error> {
+        let (len, most) = (topic.len(), self.config.max_topic_len);
+        if topic.is_empty() {
+            return Err(Error::invalid_input("the name of a topic is empty"));
+        }
+        if len > most {
+            let what =
+                format!("the name of a topic has {len} bytes, which is over the limit of {most}");
+            return Err(Error::invalid_input(what));
+        }
+        Ok(())
+    }
+
+    /// The member at a place leaves its topic.
+    pub(super) fn leave(&self, name: &Arc<str>, place: usize) {
+        let mut topics = self.lock();
+        let Some(topic) = topics.by_name.get(name).map(Arc::clone) else { return };
+        let mut members = topic.lock();
+        let removed = members.remove(place);
+        let left = members.len();
+        let woken = removed.as_ref().map(|member| {
+            let change = Change::Left { topic: Arc::clone(name), member: member.id, members: left };
+            self.watchers.tell(&change)
+        });
+        drop(members);
+        let forgotten = if left == 0 { topics.by_name.remove(name) } else { None };
+        drop(topics);
+        drop((removed, forgotten));
+        if let Some(woken) = woken {
+            woken.wake();
+        }
+    }
+
+    /// Lets nobody join any more; returns those who have, each connection once.
+    pub(super) fn close(&self) -> Vec<Arc<Outbox>> {
+        let mut topics = self.lock();
+        topics.is_closed = true;
+        let mut outboxes = HashMap::new();
+        for topic in topics.by_name.values() {
+            for member in topic.lock().iter() {
+                outboxes.insert(Arc::as_ptr(&member.outbox), Arc::clone(&member.outbox));
+            }
+        }
+        outboxes.into_values().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Topics> {
+        // Nothing panics while it is held.
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("topics", &self.topics()).finish_non_exhaustive()
+    }
+}

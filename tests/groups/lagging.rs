@@ -1,0 +1,233 @@
+//! Members that are slow: each policy, its bound, and that nobody else notices.
+
+use wsweave::{Config, ConnectionExt, Group, LagPolicy, Message, Role};
+
+use super::{drained, member, member_with, numbered, texts};
+use crate::support::{Frame, Rig};
+
+/// The bytes that a message counts beside its payload.
+const OVERHEAD: usize = 40;
+
+/// A member whose peer takes nothing, and whose outbox is so full that what is published waits.
+fn stuck(group: &Group, policy: LagPolicy) -> (Rig, wsweave::Membership) {
+    let mut rig = Rig::with(Role::Server, Config::default().outbox_size(1));
+    let membership = group.join_with("t", &rig.conn.handle(), policy).unwrap();
+    rig.wire.block_writes();
+    rig.feed("first");
+    assert!(rig.next().is_pending());
+    (rig, membership)
+}
+
+fn numbers(range: impl IntoIterator<Item = usize>) -> Vec<String> {
+    let texts = range.into_iter().map(|n| numbered(n, 10));
+    ["first".to_owned()].into_iter().chain(texts.map(|m| m.as_text().unwrap().to_owned())).collect()
+}
+
+/// Room for this many messages of 10 bytes.
+fn room(messages: usize) -> usize {
+    messages * (10 + OVERHEAD)
+}
+
+#[test]
+fn the_oldest_can_be_dropped() {
+    let group = Group::new();
+    let (mut rig, member) = stuck(&group, LagPolicy::drop_oldest().max_bytes(room(3)));
+    for n in 0..10 {
+        assert_eq!(group.publish("t", numbered(n, 10)), 1);
+    }
+    let lag = member.lag();
+    assert_eq!((lag.messages, lag.bytes, lag.dropped, lag.replaced), (3, room(3), 7, 0));
+    assert_eq!(drained(&mut rig), numbers(7..10));
+    let lag = member.lag();
+    assert_eq!((lag.messages, lag.bytes, lag.dropped), (0, 0, 7));
+}
+
+#[test]
+fn a_large_message_can_cost_several_of_the_oldest_and_what_follows_still_arrives() {
+    let group = Group::new();
+    let (mut rig, member) = stuck(&group, LagPolicy::drop_oldest().max_bytes(room(4)));
+    for n in 0..4 {
+        group.publish("t", numbered(n, 10));
+    }
+    group.publish("t", numbered(4, 10 + 2 * (10 + OVERHEAD)));
+    assert_eq!((member.lag().messages, member.lag().dropped), (2, 3));
+    group.publish("t", "short");
+    let all = drained(&mut rig);
+    assert_eq!((all.len(), all.last().map(String::as_str)), (3, Some("short")));
+    group.publish("t", "afterwards");
+    assert!(rig.next().is_pending());
+    assert_eq!(texts(&rig), ["afterwards"]);
+}
+
+#[test]
+fn the_newest_can_be_dropped() {
+    let group = Group::new();
+    let (mut rig, member) = stuck(&group, LagPolicy::drop_newest().max_bytes(room(3)));
+    let taken: Vec<_> = (0..10).map(|n| group.publish("t", numbered(n, 10))).collect();
+    assert_eq!(taken, [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!((member.lag().messages, member.lag().dropped), (3, 7));
+    assert_eq!(drained(&mut rig), numbers(0..3));
+}
+
+fn key(message: &Message) -> Vec<u8> {
+    message.as_bytes()[..1].to_vec()
+}
+
+#[test]
+fn the_latest_of_each_key_takes_the_place_of_the_one_before() {
+    let group = Group::new();
+    let (mut rig, member) = stuck(&group, LagPolicy::latest(key));
+    for text in ["a1", "b1", "a2", "c1", "b2", "a3"] {
+        assert_eq!(group.publish("t", text), 1);
+    }
+    assert_eq!((member.lag().messages, member.lag().replaced, member.lag().dropped), (3, 3, 0));
+    assert_eq!(drained(&mut rig), ["first", "a3", "b2", "c1"]);
+    // What has gone out is replaced no more.
+    group.publish("t", "a4");
+    assert!(rig.next().is_pending());
+    assert_eq!(texts(&rig), ["a4"]);
+}
+
+#[test]
+fn the_latest_are_bounded_too_and_the_newest_stays() {
+    let group = Group::new();
+    // Each counts with its key of one byte.
+    let (mut rig, member) = stuck(&group, LagPolicy::latest(key).max_bytes(room(3) + 3));
+    for first in ["a", "b", "c", "d"] {
+        group.publish("t", format!("{first}{:09}", 0));
+    }
+    assert_eq!((member.lag().messages, member.lag().dropped), (3, 1));
+    // In the place of the oldest, and too large beside the others.
+    group.publish("t", format!("b{:0100}", 1));
+    assert_eq!((member.lag().messages, member.lag().dropped), (1, 3));
+    group.publish("t", "c2");
+    assert_eq!((member.lag().messages, member.lag().dropped), (1, 4));
+    assert_eq!(drained(&mut rig), ["first", "c2"]);
+}
+
+#[test]
+fn the_key_is_computed_once_for_all_who_share_a_policy() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let policy = LagPolicy::latest(move |message: &Message| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        key(message)
+    });
+    let group = Group::new();
+    let members: Vec<_> = (0..5).map(|_| stuck(&group, policy.clone())).collect();
+    group.publish("t", "a1");
+    group.publish("t", "a2");
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    assert!(members.iter().all(|(_, member)| member.lag().replaced == 1));
+    drop(members);
+    group.publish("t", "nobody is left");
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_key_can_use_the_group() {
+    let group = Group::new();
+    let inner = group.clone();
+    let policy = LagPolicy::latest(move |message: &Message| {
+        assert_eq!(inner.members("t").len(), 1);
+        key(message)
+    });
+    let (_rig, _member) = member_with(&group, policy);
+    assert_eq!(group.publish("t", "a"), 1);
+}
+
+#[test]
+fn a_member_that_is_too_slow_can_be_closed() {
+    let group = Group::new();
+    let (mut rig, member) = stuck(&group, LagPolicy::disconnect().max_bytes(room(3)));
+    let handle = rig.conn.handle();
+    handle.try_send("from a handle").unwrap();
+    let taken: Vec<_> = (0..10).map(|n| group.publish("t", numbered(n, 10))).collect();
+    assert_eq!(taken, [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(!handle.is_open());
+    assert_eq!((member.lag().messages, member.lag().dropped), (0, 4));
+    rig.wire.unblock_writes();
+    assert!(rig.next().is_pending());
+    let sent = rig.sent();
+    assert_eq!(sent[..2], [Frame::text("first"), Frame::text("from a handle")]);
+    assert_eq!((sent.len(), sent[2].close_code()), (3, Some(1013)));
+}
+
+#[test]
+fn the_close_of_one_that_takes_nothing_is_bounded_by_its_timeout() {
+    let group = Group::new();
+    let (mut rig, _member) = stuck(&group, LagPolicy::disconnect().max_bytes(1));
+    let wakes = rig.task.wakes();
+    group.publish("t", "a");
+    group.publish("t", "b");
+    assert!(rig.task.wakes() > wakes);
+    assert!(rig.next().is_pending());
+    rig.clock.advance_secs(10);
+    rig.settle();
+    assert!(rig.has_ended());
+    assert_eq!(group.topics(), []);
+}
+
+#[test]
+fn one_message_fits_whatever_its_size() {
+    for policy in [
+        LagPolicy::drop_oldest(),
+        LagPolicy::drop_newest(),
+        LagPolicy::disconnect(),
+        LagPolicy::latest(key),
+    ] {
+        let group = Group::new();
+        let (mut rig, member) = stuck(&group, policy.max_bytes(0));
+        assert_eq!(group.publish("t", numbered(0, 100_000)), 1);
+        assert_eq!(member.lag().messages, 1);
+        assert_eq!(drained(&mut rig)[1].len(), 100_000);
+    }
+}
+
+#[test]
+fn nobody_else_waits_for_the_slow_one() {
+    let group = Group::new();
+    let (slow, lagging) = stuck(&group, LagPolicy::drop_oldest().max_bytes(1_000));
+    let (mut quick, _member) = member(&group);
+    for n in 0..1_000 {
+        assert_eq!(group.publish("t", numbered(n, 1_000)), 2);
+        assert!(quick.next().is_pending());
+        assert_eq!(texts(&quick).len(), 1);
+    }
+    assert_eq!((lagging.lag().messages, lagging.lag().dropped), (1, 999));
+    drop(slow);
+}
+
+#[test]
+fn what_is_published_to_one_that_takes_nothing_does_not_pass_the_bounds() {
+    let group = Group::new();
+    let mut rig = Rig::with(Role::Server, Config::default().outbox_size(10_000));
+    let policy = LagPolicy::drop_oldest().max_bytes(20_000);
+    let member = group.join_with("t", &rig.conn.handle(), policy).unwrap();
+    rig.wire.block_writes();
+    for n in 0..1_000 {
+        group.publish("t", numbered(n, 1_000));
+        assert!(rig.next().is_pending());
+        assert!(member.lag().bytes <= 20_000);
+        assert!(rig.conn.stats().queued <= 10_000 + 1_100 + 20_000, "{}", rig.conn.stats().queued);
+    }
+    assert!(rig.conn.stats().queued > 20_000);
+}
+
+#[test]
+fn a_backlog_is_written_whole_once_the_peer_takes_it() {
+    let group = Group::new();
+    let (mut rig, member) = stuck(&group, LagPolicy::default());
+    for n in 0..10_000 {
+        assert_eq!(group.publish("t", numbered(n, 10)), 1);
+    }
+    assert_eq!(member.lag().messages, 10_000);
+    rig.wire.unblock_writes();
+    rig.settle();
+    assert_eq!(texts(&rig), numbers(0..10_000));
+    assert_eq!(member.lag(), wsweave::Lag::default());
+}

@@ -1,0 +1,261 @@
+//! Who is a member, and gets what.
+
+use futures::{SinkExt, StreamExt};
+use wsweave::{Config, Connection, ConnectionExt, ErrorKind, Group, GroupConfig, Role};
+
+use super::{member, texts};
+use crate::support::{BOTH, Frame, Rig};
+
+#[test]
+fn what_is_published_reaches_each_member_of_the_topic_and_nobody_else() {
+    for role in BOTH {
+        let group = Group::new();
+        let mut rigs: [Rig; 3] = std::array::from_fn(|_| Rig::new(role));
+        let [a, b, _c] = ["t", "t", "other"];
+        let _members: Vec<_> = rigs
+            .iter_mut()
+            .zip([a, b, "other"])
+            .map(|(rig, topic)| group.join(topic, &rig.conn.handle()).unwrap())
+            .collect();
+        assert_eq!(group.publish("t", "news"), 2);
+        assert_eq!(group.publish("nobody's", "news"), 0);
+        let sent = rigs.each_mut().map(|rig| {
+            assert!(rig.next().is_pending());
+            rig.sent()
+        });
+        assert_eq!(sent, [vec![Frame::text("news")], vec![Frame::text("news")], vec![]]);
+    }
+}
+
+#[test]
+fn a_member_that_waits_is_woken_once_for_all_that_is_published_before_it_runs() {
+    let group = Group::new();
+    let (mut rig, _member) = member(&group);
+    for round in 0..3 {
+        let (wakes, writes) = (rig.task.wakes(), rig.wire.writes());
+        for n in 0..100 {
+            assert_eq!(group.publish("t", format!("{round} {n}")), 1);
+        }
+        assert_eq!(rig.task.wakes(), wakes + 1);
+        assert!(rig.next().is_pending());
+        assert_eq!(rig.wire.writes(), writes + 1);
+        assert!(texts(&rig).into_iter().eq((0..100).map(|n| format!("{round} {n}"))));
+    }
+}
+
+#[test]
+fn one_can_be_left_out() {
+    let group = Group::new();
+    let (mut us, _we) = member(&group);
+    let (mut other, _other) = member(&group);
+    assert_eq!(group.publish_except("t", "not to us", &us.conn.handle()), 1);
+    assert!(us.next().is_pending() && other.next().is_pending());
+    assert_eq!((texts(&us).len(), texts(&other).len()), (0, 1));
+}
+
+#[test]
+fn who_left_gets_what_was_published_before_and_nothing_more() {
+    let group = Group::new();
+    let (mut rig, member) = member(&group);
+    group.publish("t", "before");
+    drop(member);
+    assert_eq!(group.publish("t", "behind"), 0);
+    assert_eq!((group.members("t"), group.topics()), (vec![], vec![]));
+    assert!(rig.next().is_pending());
+    assert_eq!(texts(&rig), ["before"]);
+}
+
+#[test]
+fn the_end_of_a_connection_is_that_of_its_memberships() {
+    let group = Group::new();
+    let (one, _one) = member(&group);
+    let (mut two, _two) = member(&group);
+    let (three, third) = member(&group);
+    drop(one);
+    two.peer().abort();
+    assert_eq!(group.members("t"), [third.id()]);
+    assert_eq!(group.publish("t", "x"), 1);
+    three.wire.reset();
+    let mut three = three;
+    assert!(three.next().is_ready());
+    assert_eq!(group.topics(), []);
+    assert_eq!(group.publish("t", "x"), 0);
+    drop(third);
+}
+
+#[test]
+fn a_connection_that_is_closing_gets_nothing_and_cannot_join() {
+    let group = Group::new();
+    let (mut rig, _member) = member(&group);
+    let handle = rig.conn.handle();
+    handle.close_with(1000, "").unwrap();
+    assert_eq!(group.publish("t", "too late"), 0);
+    assert_eq!(group.join("u", &handle).unwrap_err().kind(), ErrorKind::Closed);
+    assert!(rig.next().is_pending());
+    assert_eq!(rig.sent(), [Frame::close(1000, "")]);
+    assert_eq!(group.topics().len(), 1);
+}
+
+#[test]
+fn what_is_published_goes_out_before_a_close_that_comes_behind_it() {
+    let group = Group::new();
+    let (mut rig, _member) = member(&group);
+    let handle = rig.conn.handle();
+    group.publish("t", "goodbye");
+    handle.close_with(1001, "").unwrap();
+    assert!(rig.next().is_pending());
+    assert_eq!(rig.sent(), [Frame::text("goodbye"), Frame::close(1001, "")]);
+}
+
+#[test]
+fn a_dropped_connection_still_writes_what_was_published() {
+    let group = Group::new();
+    let (rig, _member) = member(&group);
+    group.publish("t", "goodbye");
+    drop(rig.conn);
+    let sent = rig.wire.sent_by(Role::Server);
+    assert_eq!(sent[0], Frame::text("goodbye"));
+    assert_eq!(sent[1].close_code(), Some(1001));
+}
+
+#[test]
+fn topics_and_handles_of_a_connection_keep_their_order() {
+    let group = Group::new();
+    let mut rig = Rig::new(Role::Server);
+    let handle = rig.conn.handle();
+    let _members = ["a", "b"].map(|topic| group.join(topic, &handle).unwrap());
+    for round in 0..10 {
+        group.publish("a", format!("{round} a"));
+        handle.try_send(format!("{round} handle")).unwrap();
+        group.publish("b", format!("{round} b"));
+    }
+    assert!(rig.next().is_pending());
+    let order = (0..10).flat_map(|round| ["a", "handle", "b"].map(|who| format!("{round} {who}")));
+    assert!(texts(&rig).into_iter().eq(order));
+}
+
+#[test]
+fn a_flush_of_a_handle_waits_for_what_was_published_before() {
+    let group = Group::new();
+    let (mut rig, member) = member(&group);
+    let mut handle = rig.conn.handle();
+    rig.wire.block_writes();
+    group.publish("t", "published");
+    handle.try_send("sent").unwrap();
+    group.publish("t", "later");
+    let task = crate::support::Task::new();
+    assert!(rig.next().is_pending() && task.flush(&mut handle).is_pending());
+    rig.wire.unblock_writes();
+    assert!(rig.next().is_pending());
+    assert!(task.flush(&mut handle).is_ready());
+    assert_eq!(texts(&rig), ["published", "sent", "later"]);
+    drop(member);
+}
+
+#[test]
+fn one_connection_can_belong_twice_and_each_membership_ends_by_itself() {
+    let group = Group::new();
+    let mut rig = Rig::new(Role::Server);
+    let handle = rig.conn.handle();
+    let [one, two] = [(); 2].map(|()| group.join("t", &handle).unwrap());
+    assert_eq!(group.publish("t", "twice"), 2);
+    drop(one);
+    assert_eq!(group.publish("t", "once"), 1);
+    assert_eq!(group.members("t"), [two.id()]);
+    assert!(rig.next().is_pending());
+    assert_eq!(texts(&rig), ["twice", "twice", "once"]);
+}
+
+#[test]
+fn places_are_used_again_and_members_never_mixed_up() {
+    let group = Group::new();
+    let mut rig = Rig::new(Role::Server);
+    let handle = rig.conn.handle();
+    let mut ids = Vec::new();
+    for n in 0..100 {
+        let member = group.join("t", &handle).unwrap();
+        assert!(!ids.contains(&member.id()));
+        ids.push(member.id());
+        group.publish("t", format!("{n}"));
+        drop(member);
+        if n % 3 == 0 {
+            assert!(rig.next().is_pending());
+        }
+    }
+    assert!(rig.next().is_pending());
+    assert!(texts(&rig).into_iter().eq((0..100).map(|n| n.to_string())));
+}
+
+#[test]
+fn names_and_memberships_have_limits() {
+    let config = GroupConfig::default().max_topic_len(4).max_memberships(2);
+    let group = Group::with_config(config);
+    let mut rig = Rig::new(Role::Server);
+    let handle = rig.conn.handle();
+    for name in ["", "fives"] {
+        let error = group.join(name, &handle).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    let members = ["four", "*.>?"].map(|name| group.join(name, &handle).unwrap());
+    for _ in 0..10_000 {
+        assert_eq!(group.join("t", &handle).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    }
+    assert_eq!(group.topics().len(), 2);
+    drop(members);
+    let _member = group.join("t", &handle).unwrap();
+    assert_eq!(group.topics(), [("t".into(), 1)]);
+}
+
+#[test]
+fn who_joins_and_leaves_without_being_polled_runs_into_the_limit() {
+    let group = Group::with_config(GroupConfig::default().max_memberships(3));
+    let mut rig = Rig::new(Role::Server);
+    let handle = rig.conn.handle();
+    for _ in 0..3 {
+        let _member = group.join("t", &handle).unwrap();
+        group.publish("t", "waits");
+    }
+    assert_eq!(group.join("t", &handle).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    assert!(rig.next().is_pending());
+    assert!(group.join("t", &handle).is_ok());
+}
+
+#[test]
+fn a_hook_can_publish_to_its_own_connection() {
+    let group = Group::new();
+    let mut rig = Rig::new(Role::Server);
+    let _member = group.join("t", &rig.conn.handle()).unwrap();
+    let publisher = group.clone();
+    let mut rig = rig.weave(|conn| {
+        conn.on_each(move |_, message| {
+            publisher.publish("t", message.clone());
+        })
+    });
+    rig.receive([Frame::text("a"), Frame::text("b")]);
+    assert_eq!(rig.settle().len(), 2);
+    assert_eq!(rig.sent(), [Frame::text("a"), Frame::text("b")]);
+}
+
+#[test]
+fn a_group_works_between_real_tasks() {
+    crate::support::within(async {
+        let group = Group::new();
+        let mut peers = Vec::new();
+        for _ in 0..8 {
+            let (mut conn, peer) = Connection::pair_with(Config::default(), Config::default());
+            let member = group.join("t", &conn.handle()).unwrap();
+            let serving = crate::support::rt::spawn(async move {
+                let _member = member;
+                conn.run().await
+            });
+            peers.push((peer, serving));
+        }
+        assert_eq!(group.publish("t", "hello"), 8);
+        for (mut peer, serving) in peers {
+            assert_eq!(peer.next().await, Some("hello".into()));
+            peer.close().await.unwrap();
+            assert!(serving.await.clean);
+        }
+        assert_eq!(group.topics(), []);
+    });
+}
