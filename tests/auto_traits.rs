@@ -6,10 +6,10 @@ use std::{fmt::Debug, rc::Rc};
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use wsweave::{
-    AgreedCompression, CloseCode, CloseFrame, Compression, Config, Connection, ConnectionExt,
-    Error, ErrorKind, Event, Finish, Handle, Initiator, Message, Outage, Peer, Pipe, Reconnect,
-    ReconnectPolicy, Role, Sleep, Socket, Status, Text, Timer, TrySendError,
-    handshake::server::Upgrade,
+    AgreedCompression, Change, Changes, CloseCode, CloseFrame, Compression, Config, Connection,
+    ConnectionExt, Drain, Error, ErrorKind, Event, Finish, Group, GroupConfig, Handle, Initiator,
+    Lag, LagPolicy, MemberId, Membership, Message, Outage, Peer, Pipe, Reconnect, ReconnectPolicy,
+    Role, Sleep, Socket, Status, Text, Timer, TrySendError, handshake::server::Upgrade,
 };
 
 /// A transport that may not leave its thread.
@@ -53,6 +53,18 @@ assert_not_impl_any!(Reconnect: Sync);
 assert_impl_all!(ReconnectPolicy: Send, Sync, Unpin, Clone, Debug);
 assert_impl_all!(Outage: Send, Sync, Unpin, Clone, Debug, std::fmt::Display);
 assert_impl_all!(Status: Send, Sync, Unpin, Clone, Debug);
+
+// Who belongs together.
+assert_impl_all!(Group: Send, Sync, Unpin, Clone, Debug);
+assert_impl_all!(GroupConfig: Send, Sync, Unpin, Clone, Debug);
+assert_impl_all!(Membership: Send, Sync, Unpin, Debug);
+assert_impl_all!(MemberId: Send, Sync, Unpin, Copy, Debug);
+assert_impl_all!(LagPolicy: Send, Sync, Unpin, Clone, Debug);
+assert_impl_all!(Lag: Send, Sync, Unpin, Copy, Debug);
+assert_impl_all!(Changes: Send, Sync, Unpin, Debug);
+assert_impl_all!(Change: Send, Sync, Unpin, Clone, Debug);
+assert_impl_all!(Drain: Send, Unpin, Debug);
+assert_not_impl_any!(Drain: Sync);
 
 // What others hold of it.
 assert_impl_all!(Handle: Send, Sync, Unpin, Clone, Debug);

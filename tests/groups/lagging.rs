@@ -1,9 +1,10 @@
 //! Members that are slow: each policy, its bound, and that nobody else notices.
 
-use wsweave::{Config, ConnectionExt, Group, LagPolicy, Message, Role};
+use futures::FutureExt;
+use wsweave::{Config, ConnectionExt, ErrorKind, Group, LagPolicy, Message, Role};
 
-use super::{drained, member, member_with, numbered, texts};
-use crate::support::{Frame, Rig};
+use super::{allocator, drained, member, member_with, numbered, texts};
+use crate::support::{Frame, Rig, Task};
 
 /// The bytes that a message counts beside its payload.
 const OVERHEAD: usize = 40;
@@ -40,6 +41,19 @@ fn the_oldest_can_be_dropped() {
     assert_eq!(drained(&mut rig), numbers(7..10));
     let lag = member.lag();
     assert_eq!((lag.messages, lag.bytes, lag.dropped), (0, 0, 7));
+}
+
+#[test]
+fn what_is_dropped_leaves_nothing_behind() {
+    let group = Group::new();
+    let (_rig, member) = stuck(&group, LagPolicy::drop_oldest().max_bytes(room(3)));
+    let held = allocator::held_after(|| {
+        for n in 0..20_000 {
+            group.publish("t", numbered(n, 10));
+        }
+    });
+    assert!(held < 4_000, "{held} bytes");
+    assert_eq!(member.lag().dropped, 20_000 - 3);
 }
 
 #[test]
@@ -158,6 +172,22 @@ fn a_member_that_is_too_slow_can_be_closed() {
 }
 
 #[test]
+fn who_waits_for_room_is_told_of_that_close() {
+    let group = Group::new();
+    let (mut rig, _member) = stuck(&group, LagPolicy::disconnect().max_bytes(1));
+    let handle = rig.conn.handle();
+    handle.try_send("no more room").unwrap();
+    let (mut sending, task) = (Box::pin(handle.send("waits")), Task::new());
+    assert!(task.poll(&mut sending).is_pending());
+    group.publish("t", "a");
+    assert_eq!(task.wakes(), 0);
+    group.publish("t", "b");
+    assert_eq!(task.wakes(), 1);
+    let result = sending.now_or_never().unwrap();
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
 fn the_close_of_one_that_takes_nothing_is_bounded_by_its_timeout() {
     let group = Group::new();
     let (mut rig, _member) = stuck(&group, LagPolicy::disconnect().max_bytes(1));
@@ -216,6 +246,20 @@ fn what_is_published_to_one_that_takes_nothing_does_not_pass_the_bounds() {
         assert!(rig.conn.stats().queued <= 10_000 + 1_100 + 20_000, "{}", rig.conn.stats().queued);
     }
     assert!(rig.conn.stats().queued > 20_000);
+}
+
+#[test]
+fn a_backlog_is_taken_as_there_is_room_for_it() {
+    let group = Group::new();
+    let (mut rig, member) = stuck(&group, LagPolicy::default());
+    for n in 0..10_000 {
+        group.publish("t", numbered(n, 10));
+    }
+    // The first message, and a part of the next.
+    rig.wire.allow(10);
+    rig.settle();
+    assert_eq!(member.lag().messages, 10_000 - 1);
+    assert!(rig.conn.stats().queued > 400_000);
 }
 
 #[test]

@@ -26,9 +26,13 @@ impl AtomicWaker {
         between_points(|| self.0.register(waker));
     }
 
+    pub fn take(&self) -> Option<Waker> {
+        between_points(|| self.0.take())
+    }
+
     pub fn wake(&self) {
         // The waker may be the library's own, with locks that the model checks.
-        if let Some(waker) = between_points(|| self.0.take()) {
+        if let Some(waker) = self.take() {
             waker.wake();
         }
     }
