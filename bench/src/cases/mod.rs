@@ -9,6 +9,7 @@ mod compression;
 mod echo;
 mod hooks;
 mod memory;
+mod publish;
 mod read;
 mod reference;
 mod relay;
@@ -22,7 +23,7 @@ pub(crate) struct Case {
     pub(crate) tables: fn() -> Vec<Table>,
 }
 
-pub(crate) const ALL: [Case; 10] = [
+pub(crate) const ALL: [Case; 11] = [
     Case { name: "read", about: read::ABOUT, tables: read::tables },
     Case { name: "write", about: write::ABOUT, tables: write::tables },
     Case { name: "echo", about: echo::ABOUT, tables: echo::tables },
@@ -31,6 +32,7 @@ pub(crate) const ALL: [Case; 10] = [
     Case { name: "hooks", about: hooks::ABOUT, tables: hooks::tables },
     Case { name: "calls", about: calls::ABOUT, tables: calls::tables },
     Case { name: "compression", about: compression::ABOUT, tables: compression::tables },
+    Case { name: "publish", about: publish::ABOUT, tables: publish::tables },
     Case { name: "reference", about: reference::ABOUT, tables: reference::tables },
     Case { name: "scaling", about: scaling::ABOUT, tables: scaling::tables },
 ];

@@ -49,9 +49,23 @@ struct Client {
 
 impl Load {
     pub(crate) fn connect(addr: SocketAddr, connections: usize) -> io::Result<Self> {
+        Self::connect_and(addr, connections, |_| Ok(()))
+    }
+
+    /// Like [`connect`](Self::connect), for a server that does the opening handshake.
+    pub(crate) fn connect_with_handshake(addr: SocketAddr, connections: usize) -> io::Result<Self> {
+        Self::connect_and(addr, connections, shake_hands)
+    }
+
+    fn connect_and(
+        addr: SocketAddr,
+        connections: usize,
+        open: fn(&mut TcpStream) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let clients = (0..connections as u64).map(|number| {
-            let stream = TcpStream::connect(addr)?;
+            let mut stream = TcpStream::connect(addr)?;
+            open(&mut stream)?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let events = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
@@ -78,6 +92,39 @@ impl Load {
         (0..self.clients.len()).try_for_each(|number| {
             self.exchange_among(number..number + 1, traffic, messages).map(drop)
         })
+    }
+
+    /// Has the first connection send a window of messages, so many times, and waits each time until all
+    /// connections have got them; says what each of those cost.
+    pub(crate) fn publish(&mut self, traffic: &Traffic, bursts: usize) -> io::Result<Cost> {
+        let before = Clocks::now();
+        let mut events: Vec<Event> = Vec::with_capacity(256);
+        self.clients.iter_mut().for_each(|client| (client.sent, client.received) = (0, 0));
+        for burst in 1..=bursts {
+            let messages = burst * traffic.window;
+            let due = messages * traffic.expected_frame;
+            // It is sent with its own turn, and to the others nothing is due.
+            let mut unfinished = self.clients.len();
+            unfinished -= usize::from(self.clients[0].turn(traffic, messages, &mut self.buffer)?);
+            while unfinished > 0 {
+                epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&PATIENCE))?;
+                if events.is_empty() {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                for event in events.drain(..) {
+                    let number = usize::try_from(event.data.u64()).map_err(io::Error::other)?;
+                    let client = &mut self.clients[number];
+                    if number > 0 {
+                        client.sent = messages * traffic.sent_frame;
+                    }
+                    if client.received < due {
+                        let finished = client.turn(traffic, messages, &mut self.buffer)?;
+                        unfinished -= usize::from(finished);
+                    }
+                }
+            }
+        }
+        Ok(before.until_now((bursts * traffic.window * self.clients.len()) as f64))
     }
 
     fn exchange_among(
@@ -161,6 +208,25 @@ impl Client {
             answer = behind;
         }
         Ok(())
+    }
+}
+
+/// The opening handshake (RFC 6455, section 4.1), with the key of section 1.2.
+fn shake_hands(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    )?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        answer.extend(byte);
+    }
+    if answer.starts_with(b"HTTP/1.1 101 ") {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::InvalidData.into())
     }
 }
 

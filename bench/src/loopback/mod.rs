@@ -7,6 +7,7 @@ mod counted;
 pub(crate) mod echoes;
 mod load;
 pub(crate) mod relays;
+pub(crate) mod rooms;
 mod server;
 mod traffic;
 
