@@ -6,10 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-
 use crate::{
-    group::{Excess, Keys, Lag, LagPolicy, Seat},
+    group::{Excess, KeyBytes, Keys, Lag, LagPolicy, Seat},
     protocol::Published,
 };
 
@@ -29,7 +27,7 @@ struct Queue {
     policy: LagPolicy,
     waiting: VecDeque<Waiting>,
     /// Where the message of a key is, counted from the first that ever was.
-    places: HashMap<Bytes, u64>,
+    places: HashMap<KeyBytes, u64>,
     /// How many have been taken off the front.
     gone: u64,
     lag: Lag,
@@ -44,7 +42,7 @@ struct Queue {
 #[derive(Debug)]
 struct Waiting {
     published: Arc<Published>,
-    key: Option<Bytes>,
+    key: Option<KeyBytes>,
 }
 
 /// What a message that was published asks of the outbox.
@@ -199,7 +197,7 @@ impl Queue {
 
     fn push(&mut self, waiting: Waiting) {
         if let Some(key) = &waiting.key {
-            self.places.insert(key.clone(), self.gone + self.waiting.len() as u64);
+            self.places.insert(Arc::clone(key), self.gone + self.waiting.len() as u64);
         }
         self.lag.messages += 1;
         self.lag.bytes += waiting.size();
@@ -231,7 +229,7 @@ impl Queue {
     }
 
     /// Where the message waits that has this key, too.
-    fn place(&self, key: Option<&Bytes>) -> Option<usize> {
+    fn place(&self, key: Option<&KeyBytes>) -> Option<usize> {
         let place = self.places.get(key?)? - self.gone;
         usize::try_from(place).ok()
     }
@@ -255,6 +253,8 @@ impl Queue {
 impl Waiting {
     /// What counts against the bound: the payload, and something for the message itself.
     fn size(&self) -> usize {
-        self.published.message().len() + self.key.as_ref().map_or(0, Bytes::len) + size_of::<Self>()
+        self.published.message().len()
+            + self.key.as_ref().map_or(0, |key| key.len())
+            + size_of::<Self>()
     }
 }

@@ -2,14 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use bytes::Bytes;
-
 use crate::message::Message;
 
 /// What becomes of what is published when a member takes it too slowly: see
 /// [`Group::join_with`](crate::Group::join_with).
 ///
-/// What waits for a member is bounded in bytes: each message counts with its payload and 40 bytes. A
+/// What waits for a member is bounded in bytes: each message counts with its payload and 24 bytes. A
 /// message that is larger than the bound fits where nothing waits. Nobody else waits for a slow member, and
 /// what it costs is counted: see [`Lag`].
 ///
@@ -43,7 +41,10 @@ pub(crate) enum Excess {
 
 /// What gives the key of a message: what it is about.
 #[derive(Clone)]
-pub(crate) struct Key(Arc<dyn Fn(&Message) -> Bytes + Send + Sync>);
+pub(crate) struct Key(Arc<dyn Fn(&Message) -> KeyBytes + Send + Sync>);
+
+/// A copy, which is dropped without code of the user's.
+pub(crate) type KeyBytes = Arc<[u8]>;
 
 impl Key {
     /// Clones have it in common.
@@ -83,8 +84,8 @@ impl LagPolicy {
     /// // One that is about all there is: the last message alone.
     /// let policy = LagPolicy::latest(|_: &Message| "");
     /// ```
-    pub fn latest<K: Into<Bytes>>(key: impl Fn(&Message) -> K + Send + Sync + 'static) -> Self {
-        Self::new(Excess::Latest(Key(Arc::new(move |message| key(message).into()))))
+    pub fn latest<K: AsRef<[u8]>>(key: impl Fn(&Message) -> K + Send + Sync + 'static) -> Self {
+        Self::new(Excess::Latest(Key(Arc::new(move |message| key(message).as_ref().into()))))
     }
 
     /// Closes the member's connection with code 1013 (try again later), and drops what waits in this
@@ -154,7 +155,7 @@ pub struct Lag {
 /// The keys of a message, with the functions that gave them, by their identity: that is another one's when
 /// a function is no more.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(Vec<(Key, Bytes)>);
+pub(crate) struct Keys(Vec<(Key, KeyBytes)>);
 
 impl Keys {
     pub(super) fn new(message: &Message, functions: Vec<Key>) -> Self {
@@ -165,7 +166,7 @@ impl Keys {
     }
 
     /// That of `key`; `None` if this was not known when the message was published.
-    pub(crate) fn of(&self, key: &Key) -> Option<Bytes> {
+    pub(crate) fn of(&self, key: &Key) -> Option<KeyBytes> {
         let index = self.0.binary_search_by_key(&key.identity(), |(key, _)| key.identity());
         index.ok().map(|index| self.0[index].1.clone())
     }

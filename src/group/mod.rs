@@ -18,6 +18,6 @@ pub use self::{
     membership::{MemberId, Membership},
 };
 pub(crate) use self::{
-    lag::{Excess, Keys},
+    lag::{Excess, KeyBytes, Keys},
     membership::Seat,
 };

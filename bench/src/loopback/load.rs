@@ -97,7 +97,7 @@ impl Load {
     /// Has the first connection send a window of messages, so many times, and waits each time until all
     /// connections have got them; says what each of those cost.
     pub(crate) fn publish(&mut self, traffic: &Traffic, bursts: usize) -> io::Result<Cost> {
-        let before = Clocks::now();
+        let before = Clocks::now()?;
         let mut events: Vec<Event> = Vec::with_capacity(256);
         self.clients.iter_mut().for_each(|client| (client.sent, client.received) = (0, 0));
         for burst in 1..=bursts {
@@ -124,7 +124,7 @@ impl Load {
                 }
             }
         }
-        Ok(before.until_now((bursts * traffic.window * self.clients.len()) as f64))
+        before.until_now((bursts * traffic.window * self.clients.len()) as f64)
     }
 
     fn exchange_among(
