@@ -1,0 +1,150 @@
+//! [`drive`]: keeps a connection to the broker, for as long as the backplane is there.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::StreamExt;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
+use wsweave::{Change, Changes};
+
+use crate::{
+    engine::{Engine, Sender},
+    error::{Error, ErrorKind},
+    events::Event,
+    receiving,
+    sending::{self, History},
+    shared::Shared,
+    status::Status,
+};
+
+/// Why a connection has ended.
+pub(crate) enum End {
+    Lost(Error),
+    /// The backplane was closed, and all is said.
+    Closed,
+}
+
+pub(crate) async fn connect<E: Engine>(
+    engine: &E,
+    limit: Duration,
+) -> Result<(E::Sender, E::Receiver), Error> {
+    match timeout(limit, engine.connect()).await {
+        Ok(connected) => connected,
+        Err(_) => Err(late(limit)),
+    }
+}
+
+/// What takes too long is an error.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    future: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(limit, future).await.unwrap_or_else(|_| Err(late(limit)))
+}
+
+fn late(limit: Duration) -> Error {
+    let what = format!("the broker has not answered within {limit:?}");
+    Error::new(ErrorKind::Timeout, what)
+}
+
+/// From the first connection on.
+pub(crate) async fn drive<E: Engine>(
+    engine: E,
+    shared: Arc<Shared>,
+    first: (E::Sender, E::Receiver),
+    changes: Changes,
+    requests: mpsc::Receiver<History>,
+) {
+    tokio::select! {
+        () = follow(&shared, changes) => {}
+        () = stay_connected(&engine, &shared, first, requests) => {}
+    }
+    shared.queue.close();
+    shared.status.send_replace(Status::Closed);
+}
+
+/// Keeps the local topics as the group has them.
+async fn follow(shared: &Shared, mut changes: Changes) {
+    shared.local.reset(shared.group.topics());
+    while let Some(change) = changes.next().await {
+        match change {
+            Change::Joined { topic, members, .. } | Change::Left { topic, members, .. } => {
+                shared.local.set(Arc::clone(&topic), members);
+                shared.tell_presence([topic]);
+            }
+            _ => shared.local.reset(shared.group.topics()),
+        }
+    }
+}
+
+async fn stay_connected<E: Engine>(
+    engine: &E,
+    shared: &Arc<Shared>,
+    first: (E::Sender, E::Receiver),
+    mut requests: mpsc::Receiver<History>,
+) {
+    let mut closing = shared.is_closing.subscribe();
+    let mut connection = Ok(first);
+    let mut waits = waits();
+    loop {
+        let began = Instant::now();
+        let error = match connection {
+            Ok((sender, receiver)) => {
+                let end = converse(shared, sender, receiver, &mut requests, closing.clone()).await;
+                let End::Lost(error) = end else { return };
+                error
+            }
+            Err(error) => error,
+        };
+        shared.disconnected(&error);
+        if began.elapsed() >= shared.limits.silence() {
+            waits = self::waits();
+        }
+        tokio::select! {
+            () = sleep(waits.next().unwrap_or(MAX_WAIT)) => {}
+            _ = closing.wait_for(|is_closing| *is_closing) => return,
+        }
+        connection = tokio::select! {
+            connection = connect(engine, shared.limits.timeout) => connection,
+            _ = closing.wait_for(|is_closing| *is_closing) => return,
+        };
+        if connection.is_ok() {
+            shared.counters.reconnects.add(1);
+        }
+    }
+}
+
+/// Both halves of one connection, until one of them fails.
+async fn converse(
+    shared: &Arc<Shared>,
+    sender: impl Sender,
+    receiver: impl crate::engine::Receiver,
+    requests: &mut mpsc::Receiver<History>,
+    closing: watch::Receiver<bool>,
+) -> End {
+    tokio::select! {
+        end = sending::run(shared, &sender, requests, closing) => end,
+        error = receiving::run(shared, &sender, receiver) => End::Lost(error),
+    }
+}
+
+/// The topics are subscribed.
+pub(crate) fn connected(shared: &Shared) {
+    shared.status.send_replace(Status::Connected);
+    shared.tell(Event::Connected);
+}
+
+/// How long to wait before each attempt.
+fn waits() -> impl Iterator<Item = Duration> {
+    let builder = ExponentialBuilder::default().with_min_delay(MIN_WAIT).with_max_delay(MAX_WAIT);
+    builder.with_jitter().without_max_times().build()
+}
+
+const MIN_WAIT: Duration = Duration::from_millis(100);
+const MAX_WAIT: Duration = Duration::from_secs(5);

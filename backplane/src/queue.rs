@@ -1,0 +1,163 @@
+//! [`Queue`]: the messages for the other nodes that the broker does not have yet.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::Notify;
+use wsweave::Message;
+
+use crate::{
+    engine::Outgoing,
+    envelope::{Body, Envelope, HEAD},
+    error::UnsentReason,
+    node_id::NodeId,
+};
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    filled: Notify,
+    max_bytes: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: VecDeque<Outgoing>,
+    bytes: usize,
+    epoch: u64,
+    /// Of each topic the number of the last message, of which not all need to be sent.
+    numbers: HashMap<Arc<str>, u64>,
+    is_closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            epoch: micros(),
+            numbers: HashMap::new(),
+            is_closed: false,
+        };
+        Self { state: Mutex::new(state), filled: Notify::new(), max_bytes }
+    }
+
+    /// A message that is refused has its number all the same: others see that it is missing.
+    pub(crate) fn push(
+        &self,
+        node: NodeId,
+        topic: &str,
+        subject: Arc<str>,
+        message: Message,
+        max_message: usize,
+    ) -> Result<(), UnsentReason> {
+        let len = message.len();
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(UnsentReason::Closed);
+        }
+        let sequence = state.next_number(topic);
+        if len > max_message {
+            return Err(UnsentReason::TooLarge);
+        }
+        if state.bytes + cost(HEAD + len) > self.max_bytes {
+            return Err(UnsentReason::Full);
+        }
+        let body = Body::Message(message);
+        let envelope = Envelope { origin: node, epoch: state.epoch, sequence, body }.encode();
+        state.bytes += cost(envelope.len());
+        state.waiting.push_back(Outgoing { subject, envelope, is_kept: true });
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Waits until there is something in it. One may wait at a time.
+    pub(crate) async fn filled(&self) {
+        while self.lock().waiting.is_empty() {
+            self.filled.notified().await;
+        }
+    }
+
+    /// What is to be sent next; it stays until it [was](Self::confirm).
+    pub(crate) fn batch(&self) -> Vec<Outgoing> {
+        let mut bytes = 0;
+        let fits = |outgoing: &&Outgoing| {
+            bytes += outgoing.envelope.len();
+            bytes <= MAX_BATCH_BYTES || bytes == outgoing.envelope.len()
+        };
+        self.lock().waiting.iter().take(MAX_BATCH).take_while(fits).cloned().collect()
+    }
+
+    /// So many from the front have been sent.
+    pub(crate) fn confirm(&self, count: usize) {
+        let mut state = self.lock();
+        let sent: Vec<_> = state.waiting.drain(..count).collect();
+        state.bytes -= sent.iter().map(|outgoing| cost(outgoing.envelope.len())).sum::<usize>();
+    }
+
+    /// The epoch, and the numbers of the last messages if all of them were sent.
+    pub(crate) fn sent(&self) -> (u64, HashMap<Arc<str>, u64>) {
+        let state = self.lock();
+        let numbers = if state.waiting.is_empty() { state.numbers.clone() } else { HashMap::new() };
+        (state.epoch, numbers)
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.lock().epoch
+    }
+
+    pub(crate) fn close(&self) {
+        self.lock().is_closed = true;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
+    }
+
+    /// How many messages wait, and of how many bytes.
+    pub(crate) fn len(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.waiting.len(), state.bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn next_number(&mut self, topic: &str) -> u64 {
+        if let Some(number) = self.numbers.get_mut(topic) {
+            *number += 1;
+            return *number;
+        }
+        if self.numbers.len() >= MAX_NUMBERED {
+            self.numbers.clear();
+            self.epoch = micros().max(self.epoch + 1);
+        }
+        self.numbers.insert(topic.into(), 1);
+        1
+    }
+}
+
+/// What an envelope counts: also for its place in the queue.
+fn cost(len: usize) -> usize {
+    len + size_of::<Outgoing>()
+}
+
+fn micros() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// With more topics than that it counts anew, in another epoch.
+const MAX_NUMBERED: usize = 65_536;
+const MAX_BATCH: usize = 1_024;
+const MAX_BATCH_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests;
