@@ -268,7 +268,10 @@ impl Backplane {
     pub async fn history(&self, topic: &str, max: usize) -> Result<Vec<Message>, Error> {
         let shared = &self.inner.shared;
         if shared.limits.replay.is_none() {
-            return Err(Error::new(ErrorKind::Unsupported, "the broker is not told to keep messages"));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the broker is not told to keep messages",
+            ));
         }
         match self.status() {
             Status::Disconnected { error, .. } => return Err(error),
@@ -293,7 +296,10 @@ impl Backplane {
             }
         };
         let envelopes = stored.await?.into_iter();
-        Ok(envelopes.filter_map(|bytes| shared.parse(Some(&topic), bytes)).filter_map(message).collect())
+        Ok(envelopes
+            .filter_map(|bytes| shared.parse(Some(&topic), bytes))
+            .filter_map(message)
+            .collect())
     }
 
     /// Sends what waits for the broker, as far as that is possible within [`Broker::timeout`], and says

@@ -98,9 +98,7 @@ impl Envelope {
         let origin = NodeId(bytes.get_u128());
         let (epoch, sequence) = (bytes.get_u64(), bytes.get_u64());
         let body = match kind {
-            TEXT => {
-                Body::Message(Message::Text(Text::try_from(bytes).map_err(|_| Invalid::Utf8)?))
-            }
+            TEXT => Body::Message(Message::Text(Text::try_from(bytes).map_err(|_| Invalid::Utf8)?)),
             BINARY => Body::Message(Message::Binary(bytes)),
             CHANGES => Body::Changes(Entry::parse_all(bytes)?),
             BEAT => Body::Beat(Entry::parse_all(bytes)?),

@@ -36,7 +36,9 @@ struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Observed {
     /// It is the next one, but for so many that were missed before it.
-    New { missed: u64 },
+    New {
+        missed: u64,
+    },
     Duplicate,
 }
 

@@ -108,8 +108,13 @@ impl Nodes {
     }
 
     /// Removes the nodes that were silent for so long.
-    pub(crate) fn expire(&mut self, now: Instant, silence: Duration) -> Vec<(NodeId, Vec<Arc<str>>)> {
-        let silent = self.known.iter().filter(|(_, node)| now.duration_since(node.heard) >= silence);
+    pub(crate) fn expire(
+        &mut self,
+        now: Instant,
+        silence: Duration,
+    ) -> Vec<(NodeId, Vec<Arc<str>>)> {
+        let silent =
+            self.known.iter().filter(|(_, node)| now.duration_since(node.heard) >= silence);
         let silent: Vec<_> = silent.map(|(node, _)| *node).collect();
         silent.into_iter().filter_map(|node| Some((node, self.remove(node)?))).collect()
     }

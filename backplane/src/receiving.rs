@@ -20,11 +20,7 @@ use crate::{
 };
 
 /// Returns when the connection is lost.
-pub(crate) async fn run(
-    shared: &Shared,
-    sender: &impl Sender,
-    receiver: impl Receiver,
-) -> Error {
+pub(crate) async fn run(shared: &Shared, sender: &impl Sender, receiver: impl Receiver) -> Error {
     let receiving = Receiving {
         shared,
         sender,
@@ -116,7 +112,8 @@ impl<S: Sender, R: Receiver> Receiving<'_, S, R> {
             self.subscribe(topics).await?;
         }
         for topics in unwanted.chunks(MAX_CHUNK) {
-            let subjects: Vec<_> = topics.iter().map(|topic| shared.subjects.topic(topic)).collect();
+            let subjects: Vec<_> =
+                topics.iter().map(|topic| shared.subjects.topic(topic)).collect();
             for (topic, subject) in topics.iter().zip(&subjects) {
                 self.topics.remove(subject);
                 self.behind.remove(topic);

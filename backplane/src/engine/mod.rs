@@ -17,9 +17,8 @@ pub(crate) trait Engine: Send + Sync + 'static {
     type Sender: Sender;
     type Receiver: Receiver;
 
-    fn connect(
-        &self,
-    ) -> impl Future<Output = Result<(Self::Sender, Self::Receiver), Error>> + Send;
+    fn connect(&self)
+    -> impl Future<Output = Result<(Self::Sender, Self::Receiver), Error>> + Send;
 }
 
 /// The half of a connection that publishes. An error ends both halves.

@@ -145,7 +145,8 @@ impl Kept {
         if pending > 0 {
             let pending = usize::try_from(pending).unwrap_or(usize::MAX);
             let messages = consumer.fetch().max_messages(pending).messages();
-            let messages = messages.await.map_err(failed)?.map_ok(|message| message.payload.clone());
+            let messages =
+                messages.await.map_err(failed)?.map_ok(|message| message.payload.clone());
             stored = messages.try_collect().await.map_err(failed)?;
         }
         self.stream.delete_consumer(&name).await.map_err(failed)?;

@@ -3,8 +3,11 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 
 fn entry() -> impl Strategy<Value = Entry> {
-    (".{1,60}", any::<u32>(), any::<u64>())
-        .prop_map(|(topic, members, last)| Entry { topic: topic.into(), members, last })
+    (".{1,60}", any::<u32>(), any::<u64>()).prop_map(|(topic, members, last)| Entry {
+        topic: topic.into(),
+        members,
+        last,
+    })
 }
 
 fn body() -> impl Strategy<Value = Body> {
@@ -18,11 +21,8 @@ fn body() -> impl Strategy<Value = Body> {
 }
 
 fn envelope() -> impl Strategy<Value = Envelope> {
-    (any::<u128>(), any::<u64>(), 1.., body()).prop_map(|(origin, epoch, sequence, body)| Envelope {
-        origin: NodeId(origin),
-        epoch,
-        sequence,
-        body,
+    (any::<u128>(), any::<u64>(), 1_u64.., body()).prop_map(|(origin, epoch, sequence, body)| {
+        Envelope { origin: NodeId(origin), epoch, sequence, body }
     })
 }
 

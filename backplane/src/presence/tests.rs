@@ -7,7 +7,7 @@ fn counts_add_up() {
     let mut nodes = Nodes::new(8, 8);
     let now = Instant::now();
     let heard = nodes.hear(NodeId(2), 1, &entries([("a", 2), ("b", 1)]), now).unwrap();
-    assert_eq!(heard, Heard { is_new: true, topics: vec!["a".into(), "b".into()] });
+    assert_eq!(heard, Heard { is_new: true, topics: vec![name("a"), name("b")] });
     nodes.hear(NodeId(1), 1, &entries([("a", 3)]), now).unwrap();
     let remote = vec![(NodeId(1), 3), (NodeId(2), 2)];
     assert_eq!(nodes.presence("a", 4), Presence { total: 9, local: 4, remote });
@@ -19,9 +19,9 @@ fn what_has_changed_is_said_once() {
     let mut nodes = Nodes::new(8, 8);
     let now = Instant::now();
     let mut hear = |round, entries: &[Entry]| nodes.hear(NodeId(1), round, entries, now).unwrap();
-    assert_eq!(hear(1, &entries([("a", 1)])).topics, ["a".into()]);
+    assert_eq!(hear(1, &entries([("a", 1)])).topics, [name("a")]);
     assert_eq!(hear(1, &entries([("a", 1)])), Heard::default());
-    assert_eq!(hear(1, &entries([("a", 0)])).topics, ["a".into()]);
+    assert_eq!(hear(1, &entries([("a", 0)])).topics, [name("a")]);
     assert_eq!(hear(1, &entries([("a", 0)])), Heard::default());
 }
 
@@ -32,7 +32,7 @@ fn a_topic_that_beats_do_not_name_any_more_is_gone() {
     let mut hear = |round, entries: &[Entry]| nodes.hear(NodeId(1), round, entries, now).unwrap();
     hear(1, &entries([("a", 1), ("b", 1)]));
     assert_eq!(hear(2, &entries([("a", 1)])), Heard::default(), "the rest may come yet");
-    assert_eq!(hear(3, &entries([("a", 1)])).topics, ["b".into()]);
+    assert_eq!(hear(3, &entries([("a", 1)])).topics, [name("b")]);
     assert_eq!(nodes.presence("b", 0).total, 0);
 }
 
@@ -43,9 +43,9 @@ fn a_silent_node_is_forgotten() {
     nodes.hear(NodeId(1), 1, &entries([("a", 1)]), now);
     nodes.hear(NodeId(2), 1, &entries([("a", 1)]), now + SILENCE / 2);
     assert_eq!(nodes.expire(now + SILENCE / 2, SILENCE), []);
-    assert_eq!(nodes.expire(now + SILENCE, SILENCE), [(NodeId(1), vec!["a".into()])]);
+    assert_eq!(nodes.expire(now + SILENCE, SILENCE), [(NodeId(1), vec![name("a")])]);
     assert_eq!(nodes.presence("a", 0).remote, [(NodeId(2), 1)]);
-    assert_eq!(nodes.remove(NodeId(2)), Some(vec!["a".into()]));
+    assert_eq!(nodes.remove(NodeId(2)), Some(vec![name("a")]));
     assert_eq!(nodes.remove(NodeId(2)), None);
 }
 
@@ -62,6 +62,10 @@ fn there_is_an_end_to_nodes_and_topics() {
 }
 
 fn entries<const N: usize>(counts: [(&str, u32); N]) -> Vec<Entry> {
-    let entry = |(topic, members): (&str, u32)| Entry { topic: topic.into(), members, last: 0 };
+    let entry = |(topic, members): (&str, u32)| Entry { topic: name(topic), members, last: 0 };
     counts.map(entry).into()
+}
+
+fn name(topic: &str) -> Arc<str> {
+    topic.into()
 }
