@@ -249,6 +249,33 @@ impl Backplane {
         }
     }
 
+    /// Waits until the broker has all that was published so far and is not [unsent](Unsent).
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](ErrorKind::Closed) if the backplane is closed before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(backplane: &wsweave_backplane::Backplane)
+    /// # -> Result<(), Box<dyn std::error::Error>> {
+    /// backplane.publish("news", "hello")?;
+    /// backplane.flush().await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn flush(&self) -> Result<(), Error> {
+        let shared = &self.inner.shared;
+        let mut status = shared.status.subscribe();
+        tokio::select! {
+            biased;
+            () = shared.queue.flushed() => Ok(()),
+            _ = status.wait_for(|status| matches!(status, Status::Closed)) => Err(Error::closed()),
+        }
+    }
+
     /// The last messages of a topic that the broker has kept, of all nodes, the oldest first: at most `max`.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use wsweave::Message;
 
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Queue {
     state: Mutex<State>,
     filled: Notify,
+    /// How many are out of it, of all that ever were in it.
+    confirmed: watch::Sender<u64>,
     max_bytes: usize,
 }
 
@@ -27,6 +29,7 @@ pub(crate) struct Queue {
 struct State {
     waiting: VecDeque<Outgoing>,
     bytes: usize,
+    pushed: u64,
     epoch: u64,
     /// Of each topic the number of the last message, of which not all need to be sent.
     numbers: HashMap<Arc<str>, u64>,
@@ -38,11 +41,13 @@ impl Queue {
         let state = State {
             waiting: VecDeque::new(),
             bytes: 0,
+            pushed: 0,
             epoch: micros(),
             numbers: HashMap::new(),
             is_closed: false,
         };
-        Self { state: Mutex::new(state), filled: Notify::new(), max_bytes }
+        let (filled, confirmed) = (Notify::new(), watch::Sender::new(0));
+        Self { state: Mutex::new(state), filled, confirmed, max_bytes }
     }
 
     /// A message that is refused has its number all the same: others see that it is missing.
@@ -69,6 +74,7 @@ impl Queue {
         let body = Body::Message(message);
         let envelope = Envelope { origin: node, epoch: state.epoch, sequence, body }.encode();
         state.bytes += cost(envelope.len());
+        state.pushed += 1;
         state.waiting.push_back(Outgoing { subject, envelope, is_kept: true });
         drop(state);
         self.filled.notify_one();
@@ -97,6 +103,16 @@ impl Queue {
         let mut state = self.lock();
         let sent: Vec<_> = state.waiting.drain(..count).collect();
         state.bytes -= sent.iter().map(|outgoing| cost(outgoing.envelope.len())).sum::<usize>();
+        drop(state);
+        self.confirmed.send_modify(|confirmed| *confirmed += count as u64);
+    }
+
+    /// Waits until all that is in it now has been sent.
+    pub(crate) async fn flushed(&self) {
+        let pushed = self.lock().pushed;
+        let mut confirmed = self.confirmed.subscribe();
+        // It is there as long as this is.
+        let _ = confirmed.wait_for(|confirmed| *confirmed >= pushed).await;
     }
 
     /// The epoch, and the numbers of the last messages if all of them were sent.

@@ -1,0 +1,45 @@
+//! Who is there.
+
+use wsweave::Group;
+use wsweave_backplane::{Backplane, Event, Events};
+
+use crate::{
+    on_each_engine,
+    support::{Engine, Member, Server, event},
+};
+
+on_each_engine! { counts_follow_who_joins_and_leaves }
+
+async fn counts_follow_who_joins_and_leaves(engine: Engine) {
+    let server = Server::start(engine).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = Backplane::attach(&here, server.broker()).await.unwrap();
+    let first = Member::ready(&here, &one, "t").await;
+    // It comes later, and is told all the same.
+    let two = Backplane::attach(&there, server.broker()).await.unwrap();
+    let mut events = two.events();
+    if two.presence("t").total == 0 {
+        total(&mut events, 1).await;
+    }
+    let second = Member::ready(&here, &one, "t").await;
+    total(&mut events, 2).await;
+    let third = Member::ready(&there, &two, "t").await;
+    total(&mut events, 3).await;
+    let presence = two.presence("t");
+    assert_eq!((presence.total, presence.local), (3, 1));
+    assert_eq!(presence.remote, [(one.node(), 2)]);
+    assert_eq!(two.nodes(), [one.node()]);
+    drop((first, third));
+    total(&mut events, 1).await;
+    drop(second);
+    total(&mut events, 0).await;
+    assert_eq!(two.presence("t").remote, []);
+}
+
+async fn total(events: &mut Events, expected: usize) {
+    event(events, "the count", |event| match event {
+        Event::Presence { topic, total } if &**topic == "t" && *total == expected => Some(()),
+        _ => None,
+    })
+    .await;
+}

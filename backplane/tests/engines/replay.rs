@@ -1,0 +1,136 @@
+//! What the broker keeps.
+
+use std::time::Duration;
+
+use wsweave::{Group, Message};
+use wsweave_backplane::{Backplane, Broker, ErrorKind, Event};
+
+use crate::{
+    on_each_engine,
+    support::{Engine, Member, Server, Way, event, soon},
+};
+
+on_each_engine! {
+    who_was_away_gets_what_it_missed,
+    what_is_no_longer_kept_is_a_gap,
+    who_comes_late_can_ask_for_the_last_messages,
+    what_is_kept_outlives_the_broker,
+    without_replay_there_is_no_history,
+}
+
+async fn who_was_away_gets_what_it_missed(engine: Engine) {
+    let server = Server::start(engine).await;
+    let way = Way::new(server.port()).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = attach(&here, server.broker(), 100).await;
+    one.publish("t", "before there was anybody").unwrap();
+    flush(&one).await;
+    let two = attach(&there, engine.broker(engine.address(way.port)), 100).await;
+    let mut far = Member::ready(&there, &two, "t").await;
+    one.publish("t", "first").unwrap();
+    assert_eq!(far.text().await, "first");
+
+    let mut events = two.events();
+    way.cut();
+    event(&mut events, "the end", |event| matches!(event, Event::Disconnected(_)).then_some(()))
+        .await;
+    for number in 0..50 {
+        one.publish("t", number.to_string()).unwrap();
+    }
+    // One that was not there before the cut, too.
+    let three = attach(&Group::new(), server.broker(), 100).await;
+    three.publish("t", "new").unwrap();
+    flush(&one).await;
+    flush(&three).await;
+    way.mend();
+    let mut received = Vec::new();
+    for _ in 0..51 {
+        received.push(far.text().await);
+    }
+    let expected: Vec<_> = (0..50).map(|number| number.to_string()).collect();
+    assert_eq!(received.iter().filter(|text| *text == "new").count(), 1);
+    received.retain(|text| text != "new");
+    assert_eq!(received, expected);
+    one.publish("t", "after").unwrap();
+    assert_eq!(far.text().await, "after");
+    assert_eq!((two.stats().gaps, two.stats().received), (0, 53));
+}
+
+async fn what_is_no_longer_kept_is_a_gap(engine: Engine) {
+    let server = Server::start(engine).await;
+    let way = Way::new(server.port()).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = attach(&here, server.broker(), 5).await;
+    let two = attach(&there, engine.broker(engine.address(way.port)), 5).await;
+    let mut far = Member::ready(&there, &two, "t").await;
+    one.publish("t", "first").unwrap();
+    assert_eq!(far.text().await, "first");
+    let mut events = two.events();
+    way.cut();
+    event(&mut events, "the end", |event| matches!(event, Event::Disconnected(_)).then_some(()))
+        .await;
+    for number in 0..20 {
+        one.publish("t", number.to_string()).unwrap();
+    }
+    flush(&one).await;
+    way.mend();
+    let missed = event(&mut events, "the gap", |event| match event {
+        Event::Gap { missed, .. } => Some(*missed),
+        _ => None,
+    });
+    assert_eq!(missed.await, 15);
+    for number in 15..20 {
+        assert_eq!(far.text().await, number.to_string());
+    }
+}
+
+async fn who_comes_late_can_ask_for_the_last_messages(engine: Engine) {
+    let server = Server::start(engine).await;
+    let one = attach(&Group::new(), server.broker(), 10).await;
+    for number in 0..20 {
+        one.publish("a.*", number.to_string()).unwrap();
+    }
+    one.publish("a.*", vec![1, 2]).unwrap();
+    one.publish("other", "of another topic").unwrap();
+    flush(&one).await;
+    let two = attach(&Group::new(), server.broker(), 10).await;
+    let mut expected: Vec<Message> = (11..20).map(|number| number.to_string().into()).collect();
+    expected.push(vec![1, 2].into());
+    assert_eq!(two.history("a.*", 50).await.unwrap(), expected);
+    assert_eq!(one.history("a.*", 3).await.unwrap(), expected[7..]);
+    assert_eq!(two.history("empty", 3).await.unwrap(), []);
+}
+
+async fn what_is_kept_outlives_the_broker(engine: Engine) {
+    let mut server = Server::start(engine).await;
+    let one = attach(&Group::new(), server.broker(), 10).await;
+    let mut events = one.events();
+    one.publish("t", "kept").unwrap();
+    flush(&one).await;
+    server.kill().await;
+    event(&mut events, "the end", |event| matches!(event, Event::Disconnected(_)).then_some(()))
+        .await;
+    one.publish("t", "queued").unwrap();
+    assert!(one.history("t", 5).await.is_err(), "nobody is there to ask");
+    server.restart().await;
+    flush(&one).await;
+    assert_eq!(one.history("t", 5).await.unwrap(), ["kept".into(), "queued".into()]);
+}
+
+async fn without_replay_there_is_no_history(engine: Engine) {
+    let server = Server::start(engine).await;
+    let backplane = Backplane::attach(&Group::new(), server.broker()).await.unwrap();
+    let error = backplane.history("t", 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+async fn attach(group: &Group, broker: Broker, max_messages: usize) -> Backplane {
+    let broker = broker.replay(max_messages, Duration::from_secs(3_600));
+    let broker = broker.heartbeat(Duration::from_millis(500));
+    Backplane::attach(group, broker).await.unwrap()
+}
+
+/// The broker has what was published.
+async fn flush(backplane: &Backplane) {
+    soon("the broker", backplane.flush()).await.unwrap();
+}

@@ -1,0 +1,117 @@
+//! Names of topics, and many of them.
+
+use wsweave::{Connection, ConnectionExt, Group, GroupConfig};
+use wsweave_backplane::Backplane;
+
+use crate::{
+    on_each_engine,
+    support::{Engine, Member, Server, soon},
+};
+
+on_each_engine! {
+    each_name_is_a_topic_of_its_own,
+    text_and_bytes_arrive_as_they_are,
+    a_topic_without_members_is_not_subscribed,
+    backplanes_with_different_prefixes_do_not_hear_each_other,
+    there_can_be_ten_thousand_topics,
+}
+
+async fn each_name_is_a_topic_of_its_own(engine: Engine) {
+    let server = Server::start(engine).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = Backplane::attach(&here, server.broker()).await.unwrap();
+    let two = Backplane::attach(&there, server.broker()).await.unwrap();
+    let longest = "ü".repeat(127);
+    let names = ["*", ">", ".", "a.b", "a.*", "a b", "\r\nPUB x 1\r\n", "%2A", "", "🦀", &longest];
+    let names = names.into_iter().filter(|name| !name.is_empty());
+    let mut members = Vec::new();
+    for name in names.clone() {
+        members.push((name, Member::ready(&there, &two, name).await));
+    }
+    for name in names.clone().chain(names) {
+        one.publish(name, name).unwrap();
+    }
+    for (name, member) in &mut members {
+        assert_eq!(member.text().await, *name);
+        assert_eq!(member.text().await, *name);
+    }
+    assert_eq!(two.stats().invalid, 0);
+}
+
+async fn text_and_bytes_arrive_as_they_are(engine: Engine) {
+    let server = Server::start(engine).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = Backplane::attach(&here, server.broker()).await.unwrap();
+    let two = Backplane::attach(&there, server.broker()).await.unwrap();
+    let mut member = Member::ready(&there, &two, "t").await;
+    let messages = ["".into(), "grüezi".into(), vec![0, 255, 10].into(), vec![1; 1_000_000].into()];
+    for message in messages.clone() {
+        one.publish("t", message).unwrap();
+    }
+    for message in messages {
+        assert_eq!(member.next().await, message);
+    }
+}
+
+async fn a_topic_without_members_is_not_subscribed(engine: Engine) {
+    let server = Server::start(engine).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = Backplane::attach(&here, server.broker()).await.unwrap();
+    let two = Backplane::attach(&there, server.broker()).await.unwrap();
+    let mut other = Member::ready(&there, &two, "other").await;
+    let member = Member::ready(&there, &two, "t").await;
+    one.publish("t", "first").unwrap();
+    one.publish("other", "behind it").unwrap();
+    assert_eq!(other.text().await, "behind it");
+    drop(member);
+    // The last member leaves, and another one comes: in the order in which that is done.
+    let _next = Member::ready(&there, &two, "next").await;
+    one.publish("t", "nobody hears this").unwrap();
+    one.publish("other", "behind it").unwrap();
+    assert_eq!(other.text().await, "behind it");
+    let before = two.stats();
+    let mut member = Member::ready(&there, &two, "t").await;
+    one.publish("t", "again").unwrap();
+    assert_eq!(member.text().await, "again");
+    assert_eq!(two.stats().gaps, 0, "what nobody wanted is not missed");
+    assert_eq!(two.stats().received, before.received + 1);
+}
+
+async fn backplanes_with_different_prefixes_do_not_hear_each_other(engine: Engine) {
+    let server = Server::start(engine).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = Backplane::attach(&here, server.broker()).await.unwrap();
+    let two = Backplane::attach(&there, server.broker().prefix("other")).await.unwrap();
+    let three = Backplane::attach(&Group::new(), server.broker().prefix("other")).await.unwrap();
+    let mut member = Member::ready(&there, &two, "t").await;
+    one.publish("t", "not for you").unwrap();
+    soon("the broker", one.flush()).await.unwrap();
+    three.publish("t", "for you").unwrap();
+    assert_eq!(member.text().await, "for you");
+    assert_eq!(one.nodes(), []);
+}
+
+async fn there_can_be_ten_thousand_topics(engine: Engine) {
+    let server = Server::start(engine).await;
+    let (here, there) =
+        (Group::new(), Group::with_config(GroupConfig::default().max_memberships(10_000)));
+    let one = Backplane::attach(&here, server.broker()).await.unwrap();
+    let two = Backplane::attach(&there, server.broker()).await.unwrap();
+    let (mut connection, mut peer) = Connection::pair();
+    let handle = connection.handle();
+    let name = |number: usize| format!("topic {number}");
+    let join = |number| there.join(&name(number), &handle).unwrap();
+    let members: Vec<_> = (0..10_000).map(join).collect();
+    tokio::spawn(async move {
+        connection.run().await;
+    });
+    for number in (0..10_000).rev() {
+        soon("the subscription", two.ready(&name(number))).await.unwrap();
+    }
+    for number in (0..10_000).step_by(100) {
+        one.publish(&name(number), name(number)).unwrap();
+        let message = soon("a message", futures::StreamExt::next(&mut peer)).await.unwrap();
+        assert_eq!(message.as_text(), Some(&*name(number)));
+    }
+    drop(members);
+}
