@@ -137,7 +137,9 @@ async fn converse(
 /// The topics are subscribed.
 pub(crate) fn connected(shared: &Shared) {
     shared.status.send_replace(Status::Connected);
-    shared.tell(Event::Connected);
+    if shared.counters.reconnects.get() > 0 {
+        shared.tell(Event::Connected);
+    }
 }
 
 /// How long to wait before each attempt.

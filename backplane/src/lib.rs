@@ -25,6 +25,9 @@
 //!
 //! Both work on tokio alone.
 
+#[cfg(not(any(feature = "nats", feature = "redis")))]
+compile_error!("turn on the feature of an engine: `nats` or `redis`");
+
 mod backplane;
 mod broker;
 mod driver;
@@ -55,3 +58,7 @@ pub use crate::{
     stats::Stats,
     status::Status,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -46,18 +46,19 @@ async fn a_broker_that_refuses_is_an_error(engine: Engine) {
 }
 
 async fn a_broker_that_answers_garbage_is_an_error(engine: Engine) {
-    for garbage in [
-        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
-        &[0; 100],
-        &[0xff; 70_000],
-        b"INFO {}\r\n+OK\r\n",
-    ] {
+    let garbage = [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+        vec![0; 100],
+        vec![0xff; 70_000],
+        b"INFO {}\r\n+OK\r\n".to_vec(),
+    ];
+    for garbage in garbage {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = engine.address(listener.local_addr().unwrap().port());
         tokio::spawn(async move {
             let mut accepted = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
-                let _ = stream.write_all(garbage).await;
+                let _ = stream.write_all(&garbage).await;
                 accepted.push(stream);
             }
         });

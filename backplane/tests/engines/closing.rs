@@ -28,10 +28,8 @@ async fn closing_sends_what_waits_and_says_farewell(engine: Engine) {
     let mut far = Member::ready(&there, &two, "t").await;
     let mut events = two.events();
     if two.nodes().is_empty() {
-        event(&mut events, "the node", |event| {
-            matches!(event, Event::NodeJoined(_)).then_some(())
-        })
-        .await;
+        event(&mut events, "the node", |event| matches!(event, Event::NodeJoined(_)).then_some(()))
+            .await;
     }
     one.publish("t", "known").unwrap();
     assert_eq!(far.text().await, "known");

@@ -1,5 +1,7 @@
 //! Nodes on real brokers: each test with NATS and with Redis.
 
+#![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
+
 mod away;
 mod bad;
 mod closing;

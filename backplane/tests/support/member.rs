@@ -17,11 +17,11 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn join(group: &Group, topic: &str) -> Self {
         let (mut connection, peer) = Connection::pair();
-        let _membership = group.join(topic, &connection.handle()).unwrap();
+        let membership = group.join(topic, &connection.handle()).unwrap();
         let task = tokio::spawn(async move {
             connection.run().await;
         });
-        Self { _membership, peer, task }
+        Self { _membership: membership, peer, task }
     }
 
     /// Joins, and waits until the topic is subscribed.

@@ -24,7 +24,11 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// The first event that is meant, with what is meant of it.
-pub(crate) async fn event<T>(events: &mut Events, what: &str, meant: impl Fn(&Event) -> Option<T>) -> T {
+pub(crate) async fn event<T>(
+    events: &mut Events,
+    what: &str,
+    meant: impl Fn(&Event) -> Option<T>,
+) -> T {
     let event = async {
         loop {
             let event = events.next().await.expect("the backplane is there");

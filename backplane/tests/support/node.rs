@@ -3,8 +3,9 @@
 use std::{collections::VecDeque, path::PathBuf, process::Stdio};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::{Child, ChildStdin, Command},
+    sync::mpsc,
 };
 
 use super::soon;
@@ -14,7 +15,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     process: Child,
     input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
+    output: mpsc::UnboundedReceiver<String>,
     /// What was read and not asked for.
     lines: VecDeque<String>,
     pub(crate) messages: Vec<String>,
@@ -30,7 +31,14 @@ impl Node {
             .spawn()
             .expect("the example `node` has to be built");
         let input = process.stdin.take().unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut written = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (lines, output) = mpsc::unbounded_channel();
+        // At once: a node that cannot write stands still.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = written.next_line().await {
+                let _ = lines.send(line);
+            }
+        });
         let (lines, messages) = (VecDeque::new(), Vec::new());
         let mut node = Self { name: String::new(), process, input, output, lines, messages };
         node.name = node.hear("attached ").await;
@@ -104,7 +112,7 @@ impl Node {
 
     async fn read(&mut self, what: &str) -> String {
         let what = format!("{what:?} of node {} (it said {:?})", self.name, self.lines);
-        let line = soon(&what, self.output.next_line()).await.unwrap().expect("the node is there");
+        let line = soon(&what, self.output.recv()).await.expect("the node is there");
         if let Some(message) = line.strip_prefix("message ") {
             self.messages.push(message.into());
         }
