@@ -288,7 +288,7 @@ impl Backplane {
     /// # async fn example(backplane: &wsweave_backplane::Backplane, handle: &Handle)
     /// # -> Result<(), Box<dyn std::error::Error>> {
     /// for message in backplane.history("chat", 50).await? {
-    ///     handle.send(message)?;
+    ///     handle.send(message).await?;
     /// }
     /// # Ok(()) }
     /// ```

@@ -26,6 +26,7 @@ use futures_util::{
     StreamExt, TryStreamExt,
     stream::{AbortHandle, Abortable, SelectAll, abortable},
 };
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use super::{Engine, Outgoing, Receiver, Retention, Sender};
@@ -45,7 +46,7 @@ pub(crate) struct Nats {
 impl Nats {
     pub(crate) fn new(
         addresses: &str,
-        options: ConnectOptions,
+        mut options: ConnectOptions,
         limits: &Limits,
     ) -> Result<Self, Error> {
         let parse = |address: &str| address.trim().parse();
@@ -56,6 +57,14 @@ impl Nats {
         if servers.iter().any(|server| server.host().is_empty()) {
             let what = "the address of the broker has no host";
             return Err(Error::new(ErrorKind::InvalidInput, what));
+        }
+        // The client does not look for them there.
+        if let Some(server) = servers.iter().find(|server| server.has_user_pass()) {
+            let decode = |part: Option<&str>| {
+                percent_decode_str(part.unwrap_or_default()).decode_utf8_lossy().into_owned()
+            };
+            let (name, password) = (decode(server.username()), decode(server.password()));
+            options = options.user_and_password(name, password);
         }
         let options = options
             .connection_timeout(limits.timeout)

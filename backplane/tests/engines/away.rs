@@ -143,14 +143,14 @@ async fn a_broker_that_falls_silent_is_found_out(engine: Engine) {
     let broker = broker.timeout(Duration::from_secs(1));
     let backplane = Backplane::attach(&group, broker).await.unwrap();
     let mut events = backplane.events();
-    signal(&server, "STOP");
+    server.signal("STOP");
     let error = event(&mut events, "the end", |event| match event {
         Event::Disconnected(error) => Some(error.clone()),
         _ => None,
     })
     .await;
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    signal(&server, "CONT");
+    server.signal("CONT");
     event(&mut events, "the return", connected).await;
 }
 
@@ -158,12 +158,6 @@ async fn a_broker_that_falls_silent_is_found_out(engine: Engine) {
 async fn there_is_a_member(backplane: &Backplane, member: &mut Member, text: &str) {
     assert_eq!(backplane.publish("t", text), Ok(1));
     assert_eq!(member.text().await, text);
-}
-
-fn signal(server: &Server, signal: &str) {
-    let id = server.id().to_string();
-    let status = std::process::Command::new("kill").args([&format!("-{signal}"), &id]).status();
-    assert!(status.unwrap().success());
 }
 
 fn connected(event: &Event) -> Option<()> {

@@ -15,6 +15,7 @@ on_each_engine! {
     what_is_no_longer_kept_is_a_gap,
     who_comes_late_can_ask_for_the_last_messages,
     what_is_kept_outlives_the_broker,
+    what_was_not_confirmed_is_sent_again,
     without_replay_there_is_no_history,
 }
 
@@ -115,6 +116,22 @@ async fn what_is_kept_outlives_the_broker(engine: Engine) {
     server.restart().await;
     flush(&one).await;
     assert_eq!(one.history("t", 5).await.unwrap(), ["kept".into(), "queued".into()]);
+}
+
+async fn what_was_not_confirmed_is_sent_again(engine: Engine) {
+    let mut server = Server::start(engine).await;
+    let broker = server.broker().timeout(Duration::from_millis(500));
+    let one = attach(&Group::new(), broker, 10).await;
+    let mut events = one.events();
+    server.signal("STOP");
+    one.publish("t", "in flight").unwrap();
+    event(&mut events, "the end", |event| matches!(event, Event::Disconnected(_)).then_some(()))
+        .await;
+    assert_eq!(one.stats().queued, 1);
+    server.kill().await;
+    server.restart().await;
+    flush(&one).await;
+    assert_eq!(one.history("t", 5).await.unwrap(), ["in flight".into()]);
 }
 
 async fn without_replay_there_is_no_history(engine: Engine) {

@@ -26,6 +26,7 @@ pub(crate) struct Server {
     engine: Engine,
     port: u16,
     directory: PathBuf,
+    options: Vec<String>,
     process: Option<Child>,
 }
 
@@ -48,13 +49,19 @@ impl Engine {
 impl Server {
     /// On a free port. What it was told to keep it still has after a restart.
     pub(crate) async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, &[]).await
+    }
+
+    pub(crate) async fn start_with(engine: Engine, options: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         for _ in 0..10 {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!("wsweave-backplane-{}-{number}", std::process::id());
             let directory = std::env::temp_dir().join(name);
             std::fs::create_dir_all(&directory).unwrap();
-            let mut server = Self { engine, port: free_port(), directory, process: None };
+            let options = options.iter().map(ToString::to_string).collect();
+            let port = free_port();
+            let mut server = Self { engine, port, directory, options, process: None };
             // Somebody else may have taken the port meanwhile.
             if server.try_restart().await {
                 return server;
@@ -75,8 +82,10 @@ impl Server {
         self.port
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.process.as_ref().and_then(Child::id).unwrap()
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.process.as_ref().and_then(Child::id).unwrap().to_string();
+        let kill = std::process::Command::new("kill").args([&format!("-{signal}"), &id]).status();
+        assert!(kill.unwrap().success());
     }
 
     /// By signal 9.
@@ -102,7 +111,11 @@ impl Server {
                 command.args(options).args(["--appendonly", "yes", "--appendfsync", "always"])
             }
         };
-        command.current_dir(&self.directory).kill_on_drop(true).stdin(Stdio::null());
+        command
+            .args(&self.options)
+            .current_dir(&self.directory)
+            .kill_on_drop(true)
+            .stdin(Stdio::null());
         let mut process = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
