@@ -1,5 +1,7 @@
 //! Who is there.
 
+use std::time::Duration;
+
 use wsweave::Group;
 use wsweave_backplane::{Backplane, Event, Events};
 
@@ -13,10 +15,12 @@ on_each_engine! { counts_follow_who_joins_and_leaves }
 async fn counts_follow_who_joins_and_leaves(engine: Engine) {
     let server = Server::start(engine).await;
     let (here, there) = (Group::new(), Group::new());
-    let one = Backplane::attach(&here, server.broker()).await.unwrap();
+    // So that all is said when it happens.
+    let broker = || server.broker().heartbeat(Duration::from_secs(600));
+    let one = Backplane::attach(&here, broker()).await.unwrap();
     let first = Member::ready(&here, &one, "t").await;
     // It comes later, and is told all the same.
-    let two = Backplane::attach(&there, server.broker()).await.unwrap();
+    let two = Backplane::attach(&there, broker()).await.unwrap();
     let mut events = two.events();
     if two.presence("t").total == 0 {
         total(&mut events, 1).await;

@@ -12,6 +12,7 @@ use crate::{
 
 on_each_engine! {
     who_was_away_gets_what_it_missed,
+    who_comes_back_into_a_load_misses_nothing,
     what_is_no_longer_kept_is_a_gap,
     who_comes_late_can_ask_for_the_last_messages,
     what_is_kept_outlives_the_broker,
@@ -57,6 +58,38 @@ async fn who_was_away_gets_what_it_missed(engine: Engine) {
     assert_eq!((two.stats().gaps, two.stats().received), (0, 53));
 }
 
+async fn who_comes_back_into_a_load_misses_nothing(engine: Engine) {
+    const COUNT: usize = 2_000;
+    let server = Server::start(engine).await;
+    let way = Way::new(server.port()).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = attach(&here, server.broker(), COUNT).await;
+    let two = attach(&there, engine.broker(engine.address(way.port)), COUNT).await;
+    let mut far = Member::ready(&there, &two, "t").await;
+    let mut events = two.events();
+    let load = tokio::spawn(async move {
+        let mut pace = tokio::time::interval(Duration::from_millis(1));
+        for number in 0..COUNT {
+            pace.tick().await;
+            one.publish("t", number.to_string()).unwrap();
+        }
+        one
+    });
+    for number in 0..COUNT {
+        assert_eq!(far.text().await, number.to_string());
+        if number == 100 {
+            way.cut();
+            event(&mut events, "the end", |event| {
+                matches!(event, Event::Disconnected(_)).then_some(())
+            })
+            .await;
+            way.mend();
+        }
+    }
+    assert_eq!(two.stats().gaps, 0);
+    load.await.unwrap();
+}
+
 async fn what_is_no_longer_kept_is_a_gap(engine: Engine) {
     let server = Server::start(engine).await;
     let way = Way::new(server.port()).await;
@@ -100,6 +133,13 @@ async fn who_comes_late_can_ask_for_the_last_messages(engine: Engine) {
     assert_eq!(two.history("a.*", 50).await.unwrap(), expected);
     assert_eq!(one.history("a.*", 3).await.unwrap(), expected[7..]);
     assert_eq!(two.history("empty", 3).await.unwrap(), []);
+    if engine == Engine::Redis {
+        let client = ::redis::Client::open(server.address()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut length = ::redis::cmd("XLEN");
+        length.arg("wsweave.topic.a%2E%2A.kept");
+        assert_eq!(length.query_async::<u64>(&mut connection).await.unwrap(), 10);
+    }
 }
 
 async fn what_is_kept_outlives_the_broker(engine: Engine) {
