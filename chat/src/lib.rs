@@ -1,0 +1,22 @@
+//! A chat in rooms on wsweave: [`Chat`] serves a page and the WebSocket that it talks to.
+//!
+//! From the outside in: `server` takes connections, and answers with the page (`site`) what is none;
+//! `session` is one connection, whose messages `protocol` describes and `check` looks at; `rooms` has who
+//! is where, and each room's `history`.
+
+mod check;
+mod descriptors;
+mod history;
+mod limits;
+mod protocol;
+mod rooms;
+mod server;
+mod session;
+mod site;
+
+pub use self::{
+    descriptors::raise_descriptors,
+    limits::Limits,
+    protocol::VERSION,
+    server::{Chat, DRAIN},
+};

@@ -1,0 +1,106 @@
+//! [`Chat`]: the server.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+use wsweave::{
+    Accept, Config, Error, Origins, Refusal, Server, ServerHandle, Shutdown, http::StatusCode,
+};
+
+use crate::{limits::Limits, rooms::Rooms, session, site};
+
+/// A server of the page and of its rooms, for as long as this is kept.
+#[derive(Debug)]
+pub struct Chat {
+    rooms: Arc<Rooms>,
+    handle: ServerHandle,
+    is_closing: Arc<AtomicBool>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Chat {
+    /// Listens at an address, where port 0 picks a free one. It needs tokio.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be listened at.
+    pub async fn start(addr: &str, origins: Origins, limits: Limits) -> Result<Self, Error> {
+        let is_closing = Arc::new(AtomicBool::new(false));
+        let closing = Arc::clone(&is_closing);
+        let config = Config::default()
+            .max_message_size(limits.message_size)
+            .max_frame_size(limits.message_size)
+            .max_fragments(64)
+            .outbox_size(limits.lag);
+        let server = Server::new()
+            .config(config)
+            .origins(origins)
+            .max_connections(limits.connections)
+            .on_request(move |request| match request.uri().path() {
+                "/ws" if closing.load(Ordering::Relaxed) => {
+                    Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the server is going away"))
+                }
+                "/ws" => Ok(Accept::new()),
+                path => Err(site::answer(path)),
+            })
+            .bind(addr)
+            .await?;
+        let (handle, forget) = (server.handle(), limits.forget);
+        let rooms = Arc::new(Rooms::new(limits));
+        let served = Arc::clone(&rooms);
+        let serving = tokio::spawn(async move {
+            server.serve(move |conn| session::serve(conn, Arc::clone(&served))).await;
+        });
+        let forgetting = tokio::spawn(forget_at_times(Arc::clone(&rooms), forget));
+        Ok(Self { rooms, handle, is_closing, tasks: [serving, forgetting] })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.handle.local_addrs()
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.handle.connections()
+    }
+
+    /// Sends everybody away, spread over `window`, so that they do not come back all at once, and ends.
+    pub async fn stop(self, window: Duration) -> Shutdown {
+        self.is_closing.store(true, Ordering::Relaxed);
+        self.rooms.drain(window).await;
+        self.handle.shutdown(PATIENCE).await
+    }
+}
+
+impl Drop for Chat {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn forget_at_times(rooms: Arc<Rooms>, forget: Duration) {
+    let mut ticks = interval((forget / 4).max(Duration::from_millis(100)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        rooms.forget();
+    }
+}
+
+/// Over how long [`Chat::stop`] is best spread for a few hundred people.
+pub const DRAIN: Duration = Duration::from_secs(1);
+/// How long the closing handshakes may take.
+const PATIENCE: Duration = Duration::from_secs(5);
