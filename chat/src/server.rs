@@ -57,9 +57,9 @@ impl Chat {
             .await?;
         let (handle, forget) = (server.handle(), limits.forget);
         let rooms = Arc::new(Rooms::new(limits));
-        let served = Arc::clone(&rooms);
+        let its_rooms = Arc::clone(&rooms);
         let serving = tokio::spawn(async move {
-            server.serve(move |conn| session::serve(conn, Arc::clone(&served))).await;
+            server.serve(move |conn| session::serve(conn, Arc::clone(&its_rooms))).await;
         });
         let forgetting = tokio::spawn(forget_at_times(Arc::clone(&rooms), forget));
         Ok(Self { rooms, handle, is_closing, tasks: [serving, forgetting] })
