@@ -53,7 +53,8 @@ async fn run(addr: &str, origins: Origins) -> Result<(), Box<dyn Error>> {
         println!("listening on http://{addr}/");
     }
     stopped.await;
-    println!("{}", chat.stop(DRAIN).await);
+    let (people, shutdown) = chat.stop(DRAIN).await;
+    println!("{people} sent away; {shutdown}");
     Ok(())
 }
 

@@ -119,8 +119,8 @@ impl Rooms {
     }
 
     /// Closes the connections of all who are in rooms, spread over a time; nobody joins any more.
-    pub(crate) async fn drain(&self, window: Duration) {
-        self.group.drain(window).await;
+    pub(crate) async fn drain(&self, window: Duration) -> usize {
+        self.group.drain(window).await
     }
 
     /// The room of a name, as it is or as a new one, with a seat taken in it, so that nobody forgets it.

@@ -78,10 +78,11 @@ impl Chat {
     }
 
     /// Sends everybody away, spread over `window`, so that they do not come back all at once, and ends.
-    pub async fn stop(self, window: Duration) -> Shutdown {
+    /// Returns how many people that were, and what became of the connections that were left then.
+    pub async fn stop(self, window: Duration) -> (usize, Shutdown) {
         self.is_closing.store(true, Ordering::Relaxed);
-        self.rooms.drain(window).await;
-        self.handle.shutdown(PATIENCE).await
+        let people = self.rooms.drain(window).await;
+        (people, self.handle.shutdown(PATIENCE).await)
     }
 }
 

@@ -110,7 +110,7 @@ async fn connections_are_limited() {
     let chat = start(Limits { connections: 1, ..limits() }).await;
     let mut ada = Member::in_room(&url(&chat), "Ada", "lobby").await;
     let refused = within(Client::new(&url(&chat)).unwrap().no_proxy().connect()).await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Handshake);
+    assert_eq!(refused.kind(), ErrorKind::Refused);
     assert_eq!(refused.response().unwrap().status(), 503);
     ada.hears_nothing().await;
 }

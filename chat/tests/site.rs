@@ -76,13 +76,13 @@ async fn pages_of_others_may_not_connect_unless_they_are_named() {
         |url: &str, origin: &str| Client::new(url).unwrap().no_proxy().origin(origin).unwrap();
     let chat = start(limits()).await;
     let own = format!("http://{}", chat.addrs()[0]);
-    within(origin(&url(&chat), &own).connect()).await.unwrap();
+    let _ = within(origin(&url(&chat), &own).connect()).await.unwrap();
     let refused = within(origin(&url(&chat), "https://evil.example").connect()).await.unwrap_err();
     assert_eq!(refused.response().unwrap().status(), 403);
 
     let named = Origins::list(["https://chat.example"]).unwrap();
     let chat = Chat::start("127.0.0.1:0", named, limits()).await.unwrap();
-    within(origin(&url(&chat), "https://chat.example").connect()).await.unwrap();
+    let _ = within(origin(&url(&chat), "https://chat.example").connect()).await.unwrap();
     let refused = within(origin(&url(&chat), &own).connect()).await.unwrap_err();
     assert_eq!(refused.response().unwrap().status(), 403);
     // A program is no page.

@@ -108,7 +108,7 @@ async fn who_comes_back_hears_what_was_missed_and_nothing_twice() {
     let mut bob = Member::in_room(&url(&chat), "Bob", "lobby").await;
     ada.say("lobby", "one").await;
     let last = bob.message().await["id"].as_str().unwrap().to_owned();
-    bob.conn.close().await.unwrap();
+    bob.close().await;
     for text in ["two", "three"] {
         ada.say("lobby", text).await;
     }

@@ -15,34 +15,34 @@ use wsweave::{Client, Connection, ConnectionExt, Finish, Message, Origins};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Tests say more in a second than people do.
-pub fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits { rate: 10_000, ..Limits::default() }
 }
 
-pub async fn start(limits: Limits) -> Chat {
+pub(crate) async fn start(limits: Limits) -> Chat {
     Chat::start("127.0.0.1:0", Origins::same_host(), limits).await.unwrap()
 }
 
-pub fn url(chat: &Chat) -> String {
+pub(crate) fn url(chat: &Chat) -> String {
     format!("ws://{}/ws", chat.addrs()[0])
 }
 
-pub async fn within<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     timeout(PATIENCE, work).await.expect("it takes too long")
 }
 
-pub struct Member {
-    pub conn: Connection,
+pub(crate) struct Member {
+    pub(crate) conn: Connection,
 }
 
 impl Member {
     /// A connection that has said nothing yet.
-    pub async fn connect(url: &str) -> Self {
+    pub(crate) async fn connect(url: &str) -> Self {
         Self { conn: within(Client::new(url).unwrap().no_proxy().connect()).await.unwrap() }
     }
 
     /// One that has said hello.
-    pub async fn named(url: &str, name: &str) -> Self {
+    pub(crate) async fn named(url: &str, name: &str) -> Self {
         let mut member = Self::connect(url).await;
         member.tell(json!({"type": "hello", "version": 1, "name": name})).await;
         assert_eq!(member.hear().await["type"], "welcome");
@@ -50,40 +50,40 @@ impl Member {
     }
 
     /// One that is in a room.
-    pub async fn in_room(url: &str, name: &str, room: &str) -> Self {
+    pub(crate) async fn in_room(url: &str, name: &str, room: &str) -> Self {
         let mut member = Self::named(url, name).await;
         member.join(room, None).await;
         member
     }
 
     /// Enters a room; returns what is said to that.
-    pub async fn join(&mut self, room: &str, after: Option<&str>) -> Value {
+    pub(crate) async fn join(&mut self, room: &str, after: Option<&str>) -> Value {
         self.tell(json!({"type": "join", "room": room, "after": after})).await;
         let joined = self.hear().await;
         assert_eq!(joined["type"], "joined", "{joined}");
         joined
     }
 
-    pub async fn say(&mut self, room: &str, text: &str) {
+    pub(crate) async fn say(&mut self, room: &str, text: &str) {
         self.tell(json!({"type": "say", "room": room, "text": text})).await;
     }
 
-    pub async fn tell(&mut self, request: Value) {
+    pub(crate) async fn tell(&mut self, request: Value) {
         self.send(request.to_string()).await;
     }
 
-    pub async fn send(&mut self, message: impl Into<Message>) {
+    pub(crate) async fn send(&mut self, message: impl Into<Message>) {
         within(self.conn.send(message.into())).await.unwrap();
     }
 
-    pub async fn hear(&mut self) -> Value {
+    pub(crate) async fn hear(&mut self) -> Value {
         let message = within(self.conn.next()).await;
         let message = message.unwrap_or_else(|| panic!("it ended: {:?}", self.conn.finish()));
         serde_json::from_str(message.as_text().unwrap()).unwrap()
     }
 
     /// The next message of the room, after perhaps some news of who is there.
-    pub async fn message(&mut self) -> Value {
+    pub(crate) async fn message(&mut self) -> Value {
         loop {
             let event = self.hear().await;
             if event["type"] != "presence" {
@@ -94,7 +94,7 @@ impl Member {
     }
 
     /// The next messages' texts.
-    pub async fn texts(&mut self, count: usize) -> Vec<String> {
+    pub(crate) async fn texts(&mut self, count: usize) -> Vec<String> {
         let mut texts = Vec::new();
         while texts.len() < count {
             texts.push(self.message().await["text"].as_str().unwrap().to_owned());
@@ -103,20 +103,24 @@ impl Member {
     }
 
     /// The code of the error that comes next.
-    pub async fn error(&mut self) -> String {
+    pub(crate) async fn error(&mut self) -> String {
         let event = self.hear().await;
         assert_eq!(event["type"], "error", "{event}");
         event["code"].as_str().unwrap().to_owned()
     }
 
     /// Tells whether it is still served, and that nothing else is to be heard.
-    pub async fn hears_nothing(&mut self) {
+    pub(crate) async fn hears_nothing(&mut self) {
         self.tell(json!({"type": "ping"})).await;
         assert_eq!(self.hear().await, json!({"type": "pong"}));
     }
 
+    pub(crate) async fn close(mut self) {
+        within(self.conn.close()).await.unwrap();
+    }
+
     /// Waits for the connection's end.
-    pub async fn end(mut self) -> Finish {
+    pub(crate) async fn end(mut self) -> Finish {
         within(async {
             while self.conn.next().await.is_some() {}
             self.conn.finish().unwrap().clone()
@@ -126,7 +130,7 @@ impl Member {
 }
 
 /// The texts of a history.
-pub fn texts(joined: &Value) -> Vec<&str> {
+pub(crate) fn texts(joined: &Value) -> Vec<&str> {
     joined["messages"]
         .as_array()
         .unwrap()

@@ -1,0 +1,352 @@
+// node run.mjs CHAT WSCAT DIR
+//
+// Lets people meet in headless Chromium, on the server CHAT, and one at a terminal, WSCAT. Puts a
+// screenshot of each main state below DIR. It takes playwright-core, and Debian's chromium.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+
+const [CHAT, WSCAT, DIR] = process.argv.slice(2);
+const { chromium } = createRequire(process.env.NODE_PATH + '/')('playwright-core');
+// How long anything may take, in ms.
+const PATIENCE = 20_000;
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-proxy-server'],
+});
+const started = new Set();
+mkdirSync(DIR, { recursive: true });
+
+/** A program whose lines can be waited for. */
+class Program {
+  constructor(command, ...options) {
+    this.child = spawn(command, options, { stdio: ['pipe', 'pipe', 'inherit'] });
+    started.add(this.child);
+    this.ended = once(this.child, 'exit').finally(() => started.delete(this.child));
+    this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async line() {
+    const { value } = await within(this.lines.next(), 'a line');
+    return value;
+  }
+
+  async end(signal) {
+    this.child.kill(signal);
+    return within(this.ended, 'the end of a program');
+  }
+}
+
+async function serve(address) {
+  const server = new Program(CHAT, '--listen', address);
+  server.url = (await server.line()).replace('listening on ', '');
+  server.address = new URL(server.url).host;
+  return server;
+}
+
+async function within(work, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} takes too long`)), PATIENCE);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** A person with a browser of their own. */
+async function visitor(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 720 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  page.complaints = [];
+  page.on('pageerror', (error) => page.complaints.push(String(error)));
+  page.on('console', (message) => {
+    // That a server is away is no mistake of the page's.
+    const { text } = { text: message.text() };
+    if (message.type() === 'error' && !text.includes('WebSocket connection')) page.complaints.push(text);
+  });
+  return page;
+}
+
+async function enter(page, url, name, room) {
+  await page.goto(url);
+  await page.getByLabel('Your name').fill(name);
+  await page.getByLabel('Room').fill(room);
+  await page.getByRole('button', { name: 'Enter' }).click();
+  await connected(page);
+}
+
+const connected = (page) => page.locator('body.online').waitFor();
+const lost = (page) => page.locator('body.lost').waitFor();
+const texts = (page) => page.locator('.entry .bubble').allInnerTexts();
+const people = (page) => page.locator('#people bdi').allInnerTexts();
+const shot = (page, name) => page.screenshot({ path: `${DIR}/${name}.png` });
+
+async function say(page, text) {
+  await page.getByLabel('Your message').fill(text);
+  await page.getByLabel('Your message').press('Enter');
+}
+
+/** Waits until a page shows these messages, and no others. */
+async function shows(page, expected) {
+  const enough = (count) => document.querySelectorAll('.entry:not(.pending)').length >= count;
+  await page.waitForFunction(enough, expected.length).catch(() => {});
+  assert.deepEqual(await texts(page), expected);
+}
+
+async function lists(page, expected) {
+  const same = (wanted) => {
+    const names = [...document.querySelectorAll('#people bdi')].map((name) => name.textContent);
+    return JSON.stringify(names) === wanted;
+  };
+  await page.waitForFunction(same, JSON.stringify(expected)).catch(() => {});
+  assert.deepEqual(await people(page), expected);
+}
+
+const TRICKS = [
+  '<img src=x onerror="document.title=1"><b>bold?</b>',
+  '<script>alert(1)</script>',
+  '👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽',
+  'مرحبا بالعالم',
+  'two\nlines &amp; more',
+];
+
+async function peopleTalk() {
+  const server = await serve('127.0.0.1:0');
+  const [ada, bob, eve] = [await visitor(), await visitor(), await visitor()];
+  await ada.goto(server.url);
+  await shot(ada, 'entrance');
+  await enter(ada, server.url, 'Ada', 'lobby');
+  await shot(ada, 'empty-room');
+  await enter(bob, server.url, '<i>Bob</i> 🙂', 'lobby');
+  await enter(eve, server.url, 'Eve', 'other');
+  await lists(ada, ['<i>Bob</i> 🙂', 'Ada']);
+  await lists(eve, ['Eve']);
+  const said = [];
+  for (const text of TRICKS) {
+    await say(ada, text);
+    said.push(text);
+    await shows(bob, said);
+  }
+  await say(bob, 'Hello Ada, all of that is text here.');
+  said.push('Hello Ada, all of that is text here.');
+  await say(bob, `A long one: ${'a word and another, '.repeat(18)}${'x'.repeat(160)}`);
+  said.push(`A long one: ${'a word and another, '.repeat(18)}${'x'.repeat(160)}`);
+  await shows(ada, said);
+  await shows(eve, []);
+  // Nothing was made of what they said.
+  for (const page of [ada, bob]) {
+    assert.equal(await page.locator('#log img, #log b, #log script, #people i').count(), 0);
+    assert.match(await page.title(), /#lobby/);
+  }
+  await shot(ada, 'talk');
+  const late = await visitor({ colorScheme: 'dark' });
+  await enter(late, server.url, 'Grace', 'lobby');
+  await shows(late, said);
+  await shot(late, 'talk-dark');
+  await late.context().close();
+  await lists(ada, ['<i>Bob</i> 🙂', 'Ada']);
+  // What the server does not take is said at the message.
+  await say(ada, 'turned \u202e around');
+  await ada.locator('.failed').waitFor();
+  assert.match(await ada.locator('.failed .note').innerText(), /Not sent: /);
+  await ada.getByLabel('Your message').fill('y'.repeat(2_100));
+  assert.equal(await ada.locator('#left').innerText(), '-100 characters left');
+  await shot(ada, 'refused');
+  await ada.getByRole('button', { name: 'Leave' }).click();
+  await ada.getByLabel('Your name').waitFor();
+  await lists(bob, ['<i>Bob</i> 🙂']);
+  await finish(server, ada, bob, eve);
+}
+
+async function theServerRestarts() {
+  let server = await serve('127.0.0.1:0');
+  const { url, address } = server;
+  const [ada, bob] = [await visitor(), await visitor()];
+  await enter(ada, url, 'Ada', 'lobby');
+  await enter(bob, url, 'Bob', 'lobby');
+  const said = [];
+  const each = async (text) => {
+    said.push(text);
+    await say(said.length % 2 ? ada : bob, text);
+    await shows(ada, said);
+    await shows(bob, said);
+  };
+  await each('one');
+  await each('two');
+  for (const [signal, n] of [['SIGTERM', 1], ['SIGKILL', 2]]) {
+    await server.end(signal);
+    await lost(ada);
+    await lost(bob);
+    await say(ada, `while it was away, ${n}`);
+    await ada.locator('.pending .note').waitFor();
+    await ada.getByText(/Next try in/).waitFor();
+    if (n === 1) await shot(ada, 'lost');
+    server = await serve(address);
+    await connected(ada);
+    await connected(bob);
+    said.push(`while it was away, ${n}`);
+    await shows(ada, said);
+    await shows(bob, said);
+    await lists(ada, ['Ada', 'Bob']);
+    await each(`back ${n}`);
+    await each(`again ${n}`);
+  }
+  await shot(ada, 'back');
+  // A page that is loaded anew has what was said since the last start.
+  await bob.reload();
+  await enter(bob, url, 'Bob', 'lobby');
+  await shows(bob, said.slice(-3));
+  await finish(server, ada, bob);
+}
+
+/** The server is away at first: one waits, or tries at once. */
+async function theServerIsLate() {
+  let server = await serve('127.0.0.1:0');
+  const { url, address } = server;
+  const ada = await visitor();
+  await ada.goto(url);
+  await server.end('SIGTERM');
+  await ada.getByLabel('Your name').fill('Ada');
+  await ada.getByRole('button', { name: 'Enter' }).click();
+  await ada.getByText('The server does not answer').waitFor();
+  await shot(ada, 'no-server');
+  server = await serve(address);
+  await connected(ada);
+  await server.end('SIGKILL');
+  await lost(ada);
+  server = await serve(address);
+  const retry = ada.getByRole('button', { name: 'Try now' });
+  // It may have come back by itself.
+  await Promise.race([retry.click().catch(() => {}), connected(ada)]);
+  await connected(ada);
+  await finish(server, ada);
+}
+
+async function aKeyboardIsEnough() {
+  const server = await serve('127.0.0.1:0');
+  const page = await visitor({ reducedMotion: 'reduce' });
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  await page.goto(server.url);
+  assert.equal(await focused(), 'name');
+  await page.keyboard.type('Keys');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('ControlOrMeta+A');
+  await page.keyboard.type('board');
+  await page.keyboard.press('Enter');
+  await connected(page);
+  assert.equal(await focused(), 'text');
+  await page.keyboard.type('one');
+  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.type('two');
+  await page.keyboard.press('Enter');
+  await shows(page, ['one\ntwo']);
+  assert.equal(await focused(), 'text');
+  await page.keyboard.press('Tab');
+  assert.equal(await focused(), 'send');
+  await shot(page, 'keyboard');
+  const order = [];
+  for (let n = 0; n < 3; n += 1) {
+    await page.keyboard.press('Shift+Tab');
+    order.push(await focused());
+  }
+  assert.deepEqual(order, ['text', 'log', 'leave']);
+  await page.keyboard.press('Enter');
+  assert.equal(await focused(), 'name');
+  // Each control has a name, each part a landmark.
+  await page.keyboard.press('Enter');
+  await connected(page);
+  for (const role of ['banner', 'main', 'complementary', 'log', 'status']) {
+    assert.equal(await page.getByRole(role).count(), 1, role);
+  }
+  const nameless = await page.evaluate(() => [...document.querySelectorAll('button, input, textarea')]
+    .filter((it) => !(it.labels?.length || it.textContent.trim() || it.ariaLabel)).map((it) => it.id));
+  assert.deepEqual(nameless, []);
+  await finish(server, page);
+}
+
+async function aPhoneIsEnough() {
+  const server = await serve('127.0.0.1:0');
+  const phone = { viewport: { width: 360, height: 640 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+  const [page, other] = [await visitor(phone), await visitor({ ...phone, colorScheme: 'dark' })];
+  await page.goto(server.url);
+  await shot(page, 'phone-entrance');
+  await enter(page, server.url, 'Ada', 'a-room-with-a-rather-long-name-x');
+  await enter(other, server.url, 'Konstantin the Long-Winded', 'a-room-with-a-rather-long-name-x');
+  for (let n = 0; n < 8; n += 1) {
+    await say(n % 3 ? page : other, `Message ${n}, ${'which goes on '.repeat(n)}and ends.`);
+    await page.waitForFunction((n) => document.querySelectorAll('.entry:not(.pending)').length > n, n);
+  }
+  await shot(page, 'phone-talk');
+  await page.getByRole('button', { name: /people here/ }).tap();
+  await page.getByText('Who is here').waitFor();
+  await shot(page, 'phone-people');
+  await page.keyboard.press('Escape');
+  await page.getByText('Who is here').waitFor({ state: 'hidden' });
+  await shows(other, await texts(page));
+  const [width, small] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    [...document.querySelectorAll('button')].filter((it) => it.offsetHeight && it.offsetHeight < 36).length,
+  ]);
+  assert.deepEqual([width, small], [360, 0], 'nothing is wider than the screen, or too small to hit');
+  await server.end('SIGTERM');
+  await lost(other);
+  await other.getByText(/Next try/).waitFor();
+  await shot(other, 'phone-lost-dark');
+  await finish(null, page, other);
+}
+
+async function aTerminalIsEnough() {
+  const server = await serve('127.0.0.1:0');
+  const page = await visitor();
+  await enter(page, server.url, 'Ada', 'lobby');
+  await say(page, 'is somebody at a terminal?');
+  await shows(page, ['is somebody at a terminal?']);
+  const wscat = new Program(WSCAT, `ws://${server.address}/ws`);
+  const tell = (request) => wscat.child.stdin.write(`${JSON.stringify(request)}\n`);
+  const hear = async () => JSON.parse(await wscat.line());
+  tell({ type: 'hello', version: 1, name: 'tty' });
+  assert.equal((await hear()).type, 'welcome');
+  tell({ type: 'join', room: 'lobby' });
+  const joined = await hear();
+  assert.deepEqual(joined.people, ['Ada', 'tty']);
+  assert.equal(joined.messages[0].text, 'is somebody at a terminal?');
+  tell({ type: 'say', room: 'lobby', text: 'I am' });
+  assert.equal((await hear()).text, 'I am');
+  await shows(page, ['is somebody at a terminal?', 'I am']);
+  tell('nonsense');
+  assert.equal((await hear()).code, 'bad-json');
+  await say(page, 'bye');
+  assert.equal((await hear()).text, 'bye');
+  wscat.child.stdin.end();
+  const [code] = await within(wscat.ended, 'wscat');
+  assert.equal(code, 0);
+  await lists(page, ['Ada']);
+  await finish(server, page);
+}
+
+async function finish(server, ...pages) {
+  for (const page of pages) {
+    assert.deepEqual(page.complaints, []);
+    await page.context().close();
+  }
+  if (server) {
+    const [code] = await server.end('SIGTERM');
+    assert.equal(code, 0);
+  }
+}
+
+try {
+  const all = [peopleTalk, theServerRestarts, theServerIsLate, aKeyboardIsEnough, aPhoneIsEnough, aTerminalIsEnough];
+  for (const test of all) {
+    const began = Date.now();
+    await test();
+    console.log(`ok ${test.name} (${Date.now() - began} ms)`);
+  }
+} finally {
+  for (const child of started) child.kill('SIGKILL');
+  await browser.close();
+}
