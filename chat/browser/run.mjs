@@ -65,7 +65,7 @@ async function visitor(options = {}) {
   page.on('pageerror', (error) => page.complaints.push(String(error)));
   page.on('console', (message) => {
     // That a server is away is no mistake of the page's.
-    const { text } = { text: message.text() };
+    const text = message.text();
     if (message.type() === 'error' && !text.includes('WebSocket connection')) page.complaints.push(text);
   });
   return page;

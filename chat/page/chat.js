@@ -21,6 +21,8 @@ const [body, log, text] = [document.body, $('log'), $('text')];
 /** The room that we are in, or on the way to; nothing at the entrance. */
 let visit = null;
 let unread = 0;
+/** Whether the last message is in view, and is to stay there. */
+let follows = true;
 
 class Visit {
   constructor(name, room) {
@@ -184,9 +186,9 @@ class Visit {
     this.timer = setTimeout(() => this.connect(), due - Date.now());
     const tick = () => {
       const seconds = Math.ceil((due - Date.now()) / 1000);
-      const why = this.wasOnline ? 'Connection lost' : 'Cannot connect';
-      setStatus('lost', `${why}. Next try ${seconds > 1 ? `in ${seconds} s` : 'in a moment'}`);
+      $('next').textContent = `Next try in ${seconds > 1 ? `${seconds} s` : 'a moment'}.`;
     };
+    setStatus('lost', this.wasOnline ? 'Connection lost.' : 'Cannot connect.');
     tick();
     this.ticker = setInterval(tick, 1000);
     $('retry').hidden = false;
@@ -229,7 +231,7 @@ function leave(why) {
   visit?.end();
   visit = null;
   log.replaceChildren();
-  [text.value, unread] = ['', 0];
+  [text.value, unread, follows] = ['', 0, true];
   $('empty').hidden = false;
   $('chat').hidden = true;
   $('entrance').hidden = false;
@@ -267,7 +269,6 @@ function note(text, kind = '') {
 
 /** Puts something at the end, which stays in view if it was, or if we have said it ourselves. */
 function append(entry, isOurs) {
-  const follows = isOurs || log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   const before = log.lastElementChild;
   entry.classList.toggle('first', before?.dataset.name !== entry.dataset.name);
   log.append(entry);
@@ -275,11 +276,16 @@ function append(entry, isOurs) {
     log.firstElementChild.remove();
   }
   $('empty').hidden = true;
-  if (follows) {
-    log.scrollTop = log.scrollHeight;
+  if (follows || isOurs) {
+    showLast();
   } else if (entry.classList.contains('entry')) {
     $('newer').hidden = false;
   }
+}
+
+function showLast() {
+  follows = true;
+  log.scrollTop = log.scrollHeight;
 }
 
 function showPeople(visit) {
@@ -299,8 +305,9 @@ function showPeople(visit) {
 function setStatus(kind, text) {
   body.classList.toggle('online', kind === 'online');
   body.classList.toggle('lost', kind === 'lost');
-  // Said once, and not each second.
-  if ($('status-text').textContent !== text) $('status-text').textContent = text;
+  // This is read out; the countdown beside it is not.
+  $('status-text').textContent = text;
+  $('next').textContent = '';
 }
 
 function setTitle() {
@@ -398,12 +405,15 @@ $('retry').addEventListener('click', () => {
 });
 $('toggle').addEventListener('click', () => showSide(!body.classList.contains('people-shown')));
 $('newer').addEventListener('click', () => {
-  log.scrollTop = log.scrollHeight;
+  showLast();
   text.focus();
 });
 log.addEventListener('scroll', () => {
-  if (log.scrollHeight - log.scrollTop - log.clientHeight < 80) $('newer').hidden = true;
+  follows = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  if (follows) $('newer').hidden = true;
 });
+// A keyboard comes up, or the text has another line.
+new ResizeObserver(() => follows && showLast()).observe(log);
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && body.classList.contains('people-shown')) {
     showSide(false);
