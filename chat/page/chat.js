@@ -84,7 +84,7 @@ class Visit {
     showPeople(this);
     setStatus('online', 'Connected');
     if (isBack) {
-      note(resumed || !this.last ? 'Connected again.' : 'Connected again. If more than the last messages were missed, the older ones are gone.');
+      note(resumed || !this.last ? 'Connected again.' : 'Connected again. Some messages may be missing.');
     }
     messages.forEach((message) => this.show(message));
     for (const [key, { text }] of this.pending) {
@@ -186,7 +186,7 @@ class Visit {
     this.timer = setTimeout(() => this.connect(), due - Date.now());
     const tick = () => {
       const seconds = Math.ceil((due - Date.now()) / 1000);
-      $('next').textContent = `Next try in ${seconds > 1 ? `${seconds} s` : 'a moment'}.`;
+      $('next').textContent = `Next try ${seconds > 1 ? `in ${seconds} s` : 'soon'}.`;
     };
     setStatus('lost', this.wasOnline ? 'Connection lost.' : 'Cannot connect.');
     tick();
@@ -293,7 +293,8 @@ function showPeople(visit) {
   $('count').textContent = names.length;
   $('people').replaceChildren(...names.map((name) => {
     const person = make('li');
-    const face = make('span', 'face', [...name][0].toLocaleUpperCase());
+    const [initial] = name.match(/[\p{L}\p{N}]/u) ?? name.match(/./su);
+    const face = make('span', 'face', initial.toLocaleUpperCase());
     face.ariaHidden = 'true';
     face.style.setProperty('--hue', hue(name));
     person.append(face, make('bdi', '', name));
@@ -319,7 +320,8 @@ function countLeft() {
   text.style.height = 'auto';
   text.style.height = `${text.scrollHeight + 2}px`;
   const left = (visit?.limits?.text ?? Infinity) - [...text.value].length;
-  $('left').textContent = left < 200 ? `${left} characters left` : '';
+  const count = left < 0 ? `${-left} characters too many` : `${left} characters left`;
+  $('left').textContent = left < 200 ? count : '';
   $('left').classList.toggle('over', left < 0);
   return left >= 0;
 }

@@ -1,6 +1,7 @@
 //! The programs as they are started from a shell.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
 
 mod support;
 

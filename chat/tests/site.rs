@@ -1,5 +1,7 @@
 //! The page and its headers, beside the WebSocket on one port.
 
+#![allow(clippy::unwrap_used, reason = "the lint spares only what is marked as a test itself")]
+
 mod support;
 
 use chat::{Chat, Limits};

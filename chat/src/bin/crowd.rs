@@ -9,6 +9,7 @@ use std::{
     error::Error,
     io::Write,
     process::ExitCode,
+    str::FromStr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -41,7 +42,7 @@ usage: crowd URL [--members N] [--rate R] [--seconds S] [--room-size N] [--bytes
 struct Options {
     url: String,
     members: usize,
-    rate: f64,
+    rate: u32,
     seconds: u64,
     room_size: usize,
     bytes: usize,
@@ -90,8 +91,9 @@ async fn run(options: Options) -> Result<u64, Box<dyn Error>> {
         never = progress => match never {},
     };
     let (go, went) = watch::channel(None);
-    let members = members.into_iter().enumerate();
     let tasks: Vec<_> = members
+        .into_iter()
+        .enumerate()
         .map(|(n, member)| tokio::spawn(member.take_part(Arc::clone(&crowd), n, went.clone())))
         .collect();
     let began = Instant::now() + Duration::from_millis(100);
@@ -218,19 +220,16 @@ impl Crowd {
         }
         let (expected, delivered) = (self.expected.load(Relaxed), self.delivered.load(Relaxed));
         let lost = expected.saturating_sub(delivered);
-        let [p50, p99, max] =
-            [all.value_at_quantile(0.5), all.value_at_quantile(0.99), all.max()].map(millis);
+        let [p50, p99, max] = [all.value_at_quantile(0.5), all.value_at_quantile(0.99), all.max()]
+            .map(Duration::from_micros);
         println!(
             "said {}, delivered {delivered}, lost {lost}, errors {}, connections lost {}",
             self.said.load(Relaxed),
             self.errors.load(Relaxed),
             self.ended.load(Relaxed)
         );
-        println!(
-            "delivered a second: {:.0}",
-            delivered as f64 / self.options.seconds.max(1) as f64
-        );
-        println!("latency: p50 {p50}, p99 {p99}, max {max}");
+        println!("delivered a second: {}", delivered / self.options.seconds.max(1));
+        println!("latency: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}");
         lost
     }
 }
@@ -300,9 +299,9 @@ impl Member {
 
 async fn talk(crowd: &Crowd, n: usize, handle: &Handle, room: &str, heard_by: u64, began: Instant) {
     let Options { members, rate, seconds, bytes, .. } = crowd.options;
-    let total = (rate * seconds as f64) as usize;
-    for turn in (n..total).step_by(members) {
-        let due = began + Duration::from_secs_f64(turn as f64 / rate);
+    let turns = (0..seconds * u64::from(rate)).skip(n).step_by(members);
+    for turn in turns {
+        let due = began + Duration::from_secs(turn) / rate;
         sleep_until(due.into()).await;
         let at = due.saturating_duration_since(crowd.born).as_micros();
         let text = format!("{:.<bytes$}", format!("{at} from member {n} "));
@@ -341,13 +340,13 @@ impl Options {
     /// Nothing if help is all that is wanted.
     fn from_env() -> Result<Option<Self>, lexopt::Error> {
         let mut url = None;
-        let (mut members, mut rate, mut seconds) = (100, 100.0, 10);
+        let (mut members, mut rate, mut seconds) = (100, 100, 10);
         let (mut room_size, mut bytes) = (20, 32);
         let mut parser = Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("members") => members = parser.value()?.parse_with(positive)?,
-                Arg::Long("rate") => rate = parser.value()?.parse_with(above_zero)?,
+                Arg::Long("rate") => rate = parser.value()?.parse_with(positive)?,
                 Arg::Long("seconds") => seconds = parser.value()?.parse()?,
                 Arg::Long("room-size") => room_size = parser.value()?.parse_with(positive)?,
                 Arg::Long("bytes") => bytes = parser.value()?.parse()?,
@@ -361,17 +360,8 @@ impl Options {
     }
 }
 
-fn positive(text: &str) -> Result<usize, &'static str> {
-    text.parse().ok().filter(|number| *number > 0).ok_or("not a number above 0")
-}
-
-fn above_zero(text: &str) -> Result<f64, &'static str> {
-    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
-    number.ok_or("not a number above 0")
-}
-
-fn millis(micros: u64) -> String {
-    format!("{:.2} ms", micros as f64 / 1000.0)
+fn positive<T: FromStr + Default + PartialEq>(text: &str) -> Result<T, &'static str> {
+    text.parse().ok().filter(|number| *number != T::default()).ok_or("not a number above 0")
 }
 
 /// How many descriptors are not for members.
