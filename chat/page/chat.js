@@ -29,7 +29,7 @@ class Visit {
     Object.assign(this, { name, room, socket: null, limits: null, online: false, wasOnline: false });
     Object.assign(this, { attempts: 0, timer: null, ticker: null, heartbeat: null, over: false });
     this.last = null; // The id of the last message that we have.
-    this.known = new Set(); // Ids and keys of what is shown.
+    this.known = new Set(); // Ids of what is shown, and keys with whose they are.
     this.pending = new Map(); // Our own messages by key, until they come back.
     this.people = new Set();
   }
@@ -104,18 +104,20 @@ class Visit {
   }
 
   show(message) {
-    const { id, key } = message;
-    const mine = key && this.pending.get(key);
+    const { id, name, key } = message;
+    // Another's key is another key.
+    const tag = key && `${key} of ${name}`;
+    const mine = name === this.name && this.pending.get(key);
     this.last = id;
     if (mine) {
       this.pending.delete(key);
-      this.remember(id, key);
+      this.remember(id, tag);
       // What others said meanwhile came before it.
       mine.entry.remove();
       append(makeEntry(message, 'mine'), true);
-    } else if (!this.known.has(id) && !(key && this.known.has(key))) {
-      this.remember(id, key);
-      append(makeEntry(message, message.name === this.name ? 'mine' : 'theirs'), false);
+    } else if (!this.known.has(id) && !this.known.has(tag)) {
+      this.remember(id, tag);
+      append(makeEntry(message, name === this.name ? 'mine' : 'theirs'), false);
       if (document.hidden) {
         unread += 1;
         setTitle();
