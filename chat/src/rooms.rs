@@ -118,6 +118,10 @@ impl Rooms {
         self.lock().retain(|_, room| !room.lock().is_over(now, self.limits.forget));
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Closes the connections of all who are in rooms, spread over a time; nobody joins any more.
     pub(crate) async fn drain(&self, window: Duration) -> usize {
         self.group.drain(window).await

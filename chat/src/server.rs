@@ -77,6 +77,12 @@ impl Chat {
         self.handle.connections()
     }
 
+    /// How many rooms there are, those included that are empty and not forgotten yet.
+    #[must_use]
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
     /// Sends everybody away, spread over `window`, so that they do not come back all at once, and ends.
     /// Returns how many people that were, and what became of the connections that were left then.
     pub async fn stop(self, window: Duration) -> (usize, Shutdown) {

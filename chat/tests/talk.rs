@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::json;
 
-use crate::support::{Member, limits, start, texts, url};
+use crate::support::{Member, limits, start, texts, url, within};
 
 #[tokio::test]
 async fn what_is_said_reaches_all_of_the_room_and_nobody_else() {
@@ -76,11 +76,12 @@ async fn who_comes_and_goes_is_told() {
 async fn two_connections_of_one_name_are_one_person() {
     let chat = start(limits()).await;
     let mut ada = Member::in_room(&url(&chat), "Ada", "lobby").await;
-    let one = Member::in_room(&url(&chat), "Bob", "lobby").await;
+    let mut one = Member::in_room(&url(&chat), "Bob", "lobby").await;
     assert_eq!(ada.hear().await["change"], "joined");
     let mut two = Member::named(&url(&chat), "Bob").await;
     assert_eq!(two.join("lobby", None).await["people"], json!(["Ada", "Bob"]));
-    drop(one);
+    one.tell(json!({"type": "leave", "room": "lobby"})).await;
+    assert_eq!(one.hear().await["type"], "left");
     ada.hears_nothing().await;
     drop(two);
     assert_eq!(ada.hear().await["change"], "left");
@@ -157,6 +158,23 @@ async fn a_room_that_was_empty_for_long_is_forgotten() {
         while member.hear().await["type"] != "left" {}
     }
     assert!(texts(&ada.join("lobby", None).await).is_empty());
+}
+
+#[tokio::test]
+async fn a_room_that_nobody_comes_back_to_takes_no_room() {
+    let forget = std::time::Duration::from_millis(1);
+    let chat = start(chat::Limits { forget, ..limits() }).await;
+    let mut ada = Member::in_room(&url(&chat), "Ada", "lobby").await;
+    ada.join("other", None).await;
+    assert_eq!(chat.rooms(), 2);
+    ada.tell(json!({"type": "leave", "room": "other"})).await;
+    assert_eq!(ada.hear().await["type"], "left");
+    within(async {
+        while chat.rooms() > 1 {
+            ada.hears_nothing().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
