@@ -203,6 +203,80 @@ async function theServerRestarts() {
   await finish(server, ada, bob);
 }
 
+/** What came back last is lost: said again, it is shown once, be the server the same or another. */
+async function anEchoIsLost() {
+  let server = await serve('127.0.0.1:0');
+  const { url, address } = server;
+  const [ada, bob] = [await visitor(), await visitor()];
+  let [lose, sockets] = ['', []];
+  await ada.routeWebSocket(/\/ws$/, (socket) => {
+    const there = socket.connectToServer();
+    let isDeaf = false;
+    sockets.push(socket);
+    // From what is to be lost on it hears nothing more.
+    there.onMessage((message) => {
+      isDeaf ||= lose && message.includes(lose);
+      if (!isDeaf) socket.send(message);
+    });
+  });
+  await enter(ada, url, 'Ada', 'lobby');
+  await enter(bob, url, 'Bob', 'lobby');
+  lose = 'lost once';
+  await say(ada, 'lost once');
+  await shows(bob, ['lost once']);
+  await ada.locator('.pending').waitFor();
+  lose = '';
+  await sockets.at(-1).close({ code: 4000 });
+  await ada.locator('.pending').waitFor({ state: 'detached' });
+  await connected(ada);
+  await shows(ada, ['lost once']);
+  lose = 'lost for good';
+  await say(ada, 'lost for good');
+  await shows(bob, ['lost once', 'lost for good']);
+  await ada.locator('.pending').waitFor();
+  await server.end('SIGKILL');
+  lose = '';
+  server = await serve(address);
+  await ada.locator('.pending').waitFor({ state: 'detached' });
+  await connected(bob);
+  await say(bob, 'the end');
+  await shows(ada, ['lost once', 'lost for good', 'the end']);
+  await shows(bob, ['lost once', 'lost for good', 'the end']);
+  await finish(server, ada, bob);
+}
+
+/** With a clock of ours, and sockets that fail: when it tries again. */
+async function waitsGrowAndAreRandom() {
+  const server = await serve('127.0.0.1:0');
+  for (const random of [1, 0.25]) {
+    const page = await visitor();
+    await page.clock.install({ time: 0 });
+    await page.addInitScript((random) => {
+      Math.random = () => random;
+      window.tries = [];
+      window.WebSocket = class {
+        constructor() {
+          window.tries.push(Date.now());
+          queueMicrotask(() => this.onclose());
+        }
+
+        close() {}
+      };
+    }, random);
+    await page.goto(server.url);
+    await page.clock.pauseAt(1_000);
+    await page.getByLabel('Your name').fill('Ada');
+    await page.getByLabel('Your name').press('Enter');
+    await page.clock.runFor(200_000 * random);
+    const tries = await page.evaluate(() => window.tries);
+    const waits = tries.slice(1).map((at, n) => at - tries[n]);
+    const expected = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].map((wait) => wait * random);
+    assert.deepEqual(waits.slice(0, expected.length), expected);
+    await finish(null, page);
+  }
+  await finish(server);
+}
+
 /** The server is away at first: one waits, or tries at once. */
 async function theServerIsLate() {
   let server = await serve('127.0.0.1:0');
@@ -340,7 +414,16 @@ async function finish(server, ...pages) {
 }
 
 try {
-  const all = [peopleTalk, theServerRestarts, theServerIsLate, aKeyboardIsEnough, aPhoneIsEnough, aTerminalIsEnough];
+  const all = [
+    peopleTalk,
+    theServerRestarts,
+    anEchoIsLost,
+    waitsGrowAndAreRandom,
+    theServerIsLate,
+    aKeyboardIsEnough,
+    aPhoneIsEnough,
+    aTerminalIsEnough,
+  ];
   for (const test of all) {
     const began = Date.now();
     await test();

@@ -41,6 +41,8 @@ impl Chat {
             .max_message_size(limits.message_size)
             .max_frame_size(limits.message_size)
             .max_fragments(64)
+            // Until then whoever does not answer is shown as being there.
+            .close_timeout(Duration::from_secs(3))
             .outbox_size(limits.lag);
         let server = Server::new()
             .config(config)

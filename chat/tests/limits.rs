@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chat::Limits;
 use serde_json::json;
-use wsweave::{Client, CloseCode, ErrorKind};
+use wsweave::{Client, CloseCode, Config, ErrorKind};
 
 use crate::support::{Member, limits, start, url, within};
 
@@ -38,6 +38,11 @@ async fn a_message_that_is_far_too_large_ends_that_connection_alone() {
     let mut bob = Member::in_room(&url(&chat), "Bob", "lobby").await;
     bob.send(" ".repeat((32 << 10) + 1)).await;
     assert_eq!(bob.end().await.code, CloseCode::MESSAGE_TOO_BIG);
+    // In parts, too.
+    let config = Config::default().fragment_size(Some(8 << 10));
+    let mut eve = Member::connect_with(&url(&chat), config).await;
+    eve.send(" ".repeat((32 << 10) + 1)).await;
+    assert_eq!(eve.end().await.code, CloseCode::MESSAGE_TOO_BIG);
     assert_eq!(ada.hear().await["change"], "joined");
     assert_eq!(ada.hear().await["change"], "left");
 }

@@ -9,7 +9,7 @@ use chat::{Chat, Limits};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use wsweave::{Client, Connection, ConnectionExt, Finish, Message, Origins};
+use wsweave::{Client, Config, Connection, ConnectionExt, Finish, Message, Origins};
 
 /// How long anything may take before a test has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,7 +38,12 @@ pub(crate) struct Member {
 impl Member {
     /// A connection that has said nothing yet.
     pub(crate) async fn connect(url: &str) -> Self {
-        Self { conn: within(Client::new(url).unwrap().no_proxy().connect()).await.unwrap() }
+        Self::connect_with(url, Config::default()).await
+    }
+
+    pub(crate) async fn connect_with(url: &str, config: Config) -> Self {
+        let client = Client::new(url).unwrap().no_proxy().config(config);
+        Self { conn: within(client.connect()).await.unwrap() }
     }
 
     /// One that has said hello.
