@@ -141,6 +141,8 @@ async function peopleTalk() {
   for (const page of [ada, bob]) {
     assert.equal(await page.locator('#log img, #log b, #log script, #people i').count(), 0);
     assert.match(await page.title(), /#lobby/);
+    const tooWide = await page.locator('#log').evaluate((log) => log.scrollWidth - log.clientWidth);
+    assert.equal(tooWide, 0);
   }
   await shot(ada, 'talk');
   const late = await visitor({ colorScheme: 'dark' });
@@ -243,6 +245,39 @@ async function anEchoIsLost() {
   await shows(ada, ['lost once', 'lost for good', 'the end']);
   await shows(bob, ['lost once', 'lost for good', 'the end']);
   await finish(server, ada, bob);
+}
+
+/** It takes connections and says nothing: the page asks, and gives it up. */
+async function theServerHangs() {
+  const server = await serve('127.0.0.1:0');
+  const ada = await visitor();
+  await ada.clock.install();
+  await enter(ada, server.url, 'Ada', 'lobby');
+  // While it answers all is well.
+  for (let n = 0; n < 3; n += 1) {
+    const asked = ada.waitForEvent('console', (message) => message.text() === 'asked');
+    await ada.evaluate(() => {
+      const { send } = WebSocket.prototype;
+      WebSocket.prototype.send = function (data) {
+        if (data.includes('"ping"')) this.addEventListener('message', () => console.log('asked'), { once: true });
+        WebSocket.prototype.send = send;
+        send.call(this, data);
+      };
+    });
+    await ada.clock.fastForward(25_000);
+    await within(asked, 'an answer to a ping');
+    assert.equal(await ada.locator('body.online').count(), 1);
+  }
+  server.child.kill('SIGSTOP');
+  await ada.clock.fastForward(25_000);
+  assert.equal(await ada.locator('body.online').count(), 1);
+  await ada.clock.fastForward(10_000);
+  await lost(ada);
+  server.child.kill('SIGCONT');
+  await connected(ada);
+  await say(ada, 'still there');
+  await shows(ada, ['still there']);
+  await finish(server, ada);
 }
 
 /** With a clock of ours, and sockets that fail: when it tries again. */
@@ -418,6 +453,7 @@ try {
     peopleTalk,
     theServerRestarts,
     anEchoIsLost,
+    theServerHangs,
     waitsGrowAndAreRandom,
     theServerIsLate,
     aKeyboardIsEnough,
