@@ -299,7 +299,7 @@ async function waitsGrowAndAreRandom() {
       };
     }, random);
     await page.goto(server.url);
-    await page.clock.pauseAt(1_000);
+    await page.clock.pauseAt(600_000);
     await page.getByLabel('Your name').fill('Ada');
     await page.getByLabel('Your name').press('Enter');
     await page.clock.runFor(200_000 * random);
