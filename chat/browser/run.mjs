@@ -5,9 +5,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const [CHAT, WSCAT, DIR] = process.argv.slice(2);
 const { chromium } = createRequire(process.env.NODE_PATH + '/')('playwright-core');
@@ -33,6 +34,17 @@ class Program {
   async line() {
     const { value } = await within(this.lines.next(), 'a line');
     return value;
+  }
+
+  /** Has it do nothing more, until SIGCONT. */
+  async stop() {
+    const { pid } = this.child;
+    this.child.kill('SIGSTOP');
+    const isStopped = (task) => / T /.test(readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8'));
+    const all = async () => {
+      while (!readdirSync(`/proc/${pid}/task`).every(isStopped)) await sleep(10);
+    };
+    await within(all(), 'to stop');
   }
 
   async end(signal) {
@@ -268,7 +280,7 @@ async function theServerHangs() {
     await within(asked, 'an answer to a ping');
     assert.equal(await ada.locator('body.online').count(), 1);
   }
-  server.child.kill('SIGSTOP');
+  await server.stop();
   await ada.clock.fastForward(25_000);
   assert.equal(await ada.locator('body.online').count(), 1);
   await ada.clock.fastForward(10_000);
