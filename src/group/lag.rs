@@ -130,7 +130,7 @@ impl Default for LagPolicy {
 ///
 /// let (mut conn, _peer) = Connection::pair();
 /// let group = Group::new();
-/// let policy = LagPolicy::drop_oldest().max_bytes(100);
+/// let policy = LagPolicy::drop_oldest().max_bytes(60);
 /// let member = group.join_with("news", &conn.handle(), policy)?;
 /// for news in ["one", "two", "three"] {
 ///     group.publish("news", news);
