@@ -8,7 +8,7 @@ use super::{
     inbox::Inbox,
     ledger::Ledger,
     log::Log,
-    outbox::{Item, Outbox},
+    outbox::{Item, Outbox, Take},
     wakers::Wakers,
 };
 use crate::{
@@ -207,13 +207,13 @@ impl Core {
     }
 
     /// Sends what a group has published, in a frame that its members share.
-    fn send_published(&mut self, published: &Published) {
+    fn send_published(&mut self, published: &Published, origin: Origin) {
         if self.ledger.is_some() {
-            return self.send(published.message().clone(), Origin::Handle);
+            return self.send(published.message().clone(), origin);
         }
         self.stirred = true;
         self.log.queued(published.message());
-        self.outgoing.published(published, self.config.fragment_size, Origin::Handle);
+        self.outgoing.published(published, self.config.fragment_size, origin);
     }
 
     /// Queues what a hook sends; beyond the hard limit the connection fails instead.
@@ -334,18 +334,17 @@ impl Core {
         }
     }
 
-    /// Queues what handles have asked for, and of what groups have published as much as `budget` says;
-    /// returns whether that was anything.
+    /// Queues what handles have asked for, and what groups have published; returns whether that was anything.
     #[inline]
-    pub(super) fn take_from_outbox(&mut self, origin: Origin, budget: usize) -> bool {
+    pub(super) fn take_from_outbox(&mut self, origin: Origin, how_much: Take) -> bool {
         let outbox = self.outbox.as_ref().filter(|_| self.closing.is_open());
-        let Some((items, position)) = outbox.and_then(|outbox| outbox.take(budget)) else {
+        let Some((items, position)) = outbox.and_then(|outbox| outbox.take(how_much)) else {
             return false;
         };
         for item in items {
             match item {
                 Item::Message(message) => self.send(message, origin),
-                Item::Published(published) => self.send_published(&published),
+                Item::Published(published) => self.send_published(&published, origin),
                 Item::Ping(payload) if self.has_link() => self.outgoing.ping(payload, origin),
                 Item::Ping(_) | Item::Ticket(_) => {}
                 // Always the last one.
@@ -356,6 +355,8 @@ impl Core {
             }
         }
         self.taken.push_back((position, self.outgoing.end()));
+        // It may have been nothing to write.
+        self.note_written();
         true
     }
 

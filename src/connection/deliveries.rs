@@ -19,11 +19,13 @@ pub(super) struct Deliveries {
     vacant: Vec<usize>,
     /// How many bytes wait in all of them.
     size: usize,
+    /// Queues that nobody needs, with what is the user's in them: to be dropped without a lock.
+    retired: Vec<Queue>,
 }
 
 /// The messages of one membership.
 #[derive(Debug)]
-struct Queue {
+pub(super) struct Queue {
     policy: LagPolicy,
     waiting: VecDeque<Waiting>,
     /// Where the message of a key is, counted from the first that ever was.
@@ -58,7 +60,8 @@ pub(super) enum Entering {
 }
 
 /// What is dropped when a connection has ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
+#[allow(dead_code, reason = "to be dropped is what it is for")]
 pub(super) struct Ended {
     seats: Vec<Seat>,
     messages: Vec<Arc<Published>>,
@@ -85,13 +88,18 @@ impl Deliveries {
         self.queues.len() - 1
     }
 
-    /// The member leaves. What waits still goes out; then the queue is no more.
+    /// The member leaves, and gives back its seat. What waits still goes out; then the queue is no more.
     pub(super) fn leave(&mut self, place: usize) -> Option<Seat> {
         let queue = self.queues[place].as_mut()?;
         queue.is_left = true;
         let seat = queue.seat.take();
-        self.vacate(place);
+        self.retire(place);
         seat
+    }
+
+    /// What is to be dropped without a lock.
+    pub(super) fn take_retired(&mut self) -> Vec<Queue> {
+        mem::take(&mut self.retired)
     }
 
     pub(super) fn lag(&self, place: usize) -> Lag {
@@ -120,25 +128,27 @@ impl Deliveries {
         let before = queue.lag.bytes;
         let published = queue.pop().map(|waiting| waiting.published);
         self.size = self.size - before + queue.lag.bytes;
-        self.vacate(place);
+        self.retire(place);
         published
+    }
+
+    /// Drops all that waits: gives it back, to be dropped without a lock.
+    pub(super) fn clear(&mut self) -> Vec<Arc<Published>> {
+        self.size = 0;
+        self.queues.iter_mut().flatten().flat_map(Queue::clear).collect()
     }
 
     /// The connection has ended, and nothing is delivered any more; gives back what is to be dropped.
     pub(super) fn end(&mut self) -> Ended {
-        self.size = 0;
-        let mut ended = Ended::default();
-        for queue in self.queues.iter_mut().flatten() {
-            ended.seats.extend(queue.seat.take());
-            ended.messages.extend(queue.clear());
-        }
-        ended
+        let messages = self.clear();
+        let queues = self.queues.iter_mut().flatten();
+        Ended { seats: queues.filter_map(|queue| queue.seat.take()).collect(), messages }
     }
 
-    fn vacate(&mut self, place: usize) {
+    fn retire(&mut self, place: usize) {
         let queue = &mut self.queues[place];
         if queue.as_ref().is_some_and(|queue| queue.is_left && queue.tickets == 0) {
-            *queue = None;
+            self.retired.extend(queue.take());
             self.vacant.push(place);
         }
     }
@@ -212,6 +222,10 @@ impl Queue {
         if let Some(key) = &waiting.key {
             self.places.remove(key);
         }
+        if self.waiting.is_empty() && self.waiting.capacity() > KEPT {
+            // It was behind once, and need not be again.
+            (self.waiting, self.places) = (VecDeque::new(), HashMap::new());
+        }
         Some(waiting)
     }
 
@@ -251,10 +265,14 @@ impl Queue {
 }
 
 impl Waiting {
-    /// What counts against the bound: the payload, and something for the message itself.
+    /// What counts against the bound: the payload, the key, and what the message itself takes.
     fn size(&self) -> usize {
-        self.published.message().len()
-            + self.key.as_ref().map_or(0, |key| key.len())
-            + size_of::<Self>()
+        let key = self.key.as_ref().map_or(0, |key| key.len());
+        self.published.message().len() + key + OVERHEAD
     }
 }
+
+/// What a message takes beside its payload, about: here, in the outbox, and of what is shared.
+const OVERHEAD: usize = 128;
+/// The room for messages that an empty queue keeps.
+pub(super) const KEPT: usize = 64;

@@ -4,7 +4,7 @@ use std::thread;
 
 use super::{
     core::{Core, Hook},
-    outbox::Item,
+    outbox::{Item, Take},
 };
 use crate::{
     close::{CloseCode, CloseFrame, Finish},
@@ -110,7 +110,7 @@ impl Core {
         self.end_for_good();
         let Some(outbox) = self.outbox.clone() else { return self.end_unless_ended(error) };
         outbox.seal();
-        let items = outbox.take(usize::MAX).map(|(items, _)| items).unwrap_or_default();
+        let items = outbox.take(Take::All).map(|(items, _)| items).unwrap_or_default();
         for item in items {
             let message = match item {
                 Item::Message(message) => message,
@@ -144,6 +144,7 @@ impl Core {
                 ledger.settle_all();
             }
         }
+        self.drop_published();
         self.queue_last();
         let due = self.change(|closing| closing.receive(close));
         self.queue_close(due);
@@ -152,9 +153,17 @@ impl Core {
 
     fn fail_with(&mut self, violation: Violation) {
         self.log.failed(&violation);
+        self.drop_published();
         self.queue_last();
         let due = self.change(|closing| closing.fail(violation));
         self.queue_close(due);
+    }
+
+    /// The peer takes nothing more, or is not to be trusted: what groups have published nobody was promised.
+    fn drop_published(&self) {
+        if let (false, Some(outbox)) = (self.lasts(), &self.outbox) {
+            outbox.drop_published();
+        }
     }
 
     /// A Close is about to be queued: what handles were promised to send goes before it.
@@ -165,7 +174,7 @@ impl Core {
         }
         if let (true, Some(outbox)) = (self.accepts(), self.outbox.clone()) {
             outbox.seal();
-            self.take_from_outbox(Origin::Handle, usize::MAX);
+            self.take_from_outbox(Origin::Handle, Take::All);
         }
     }
 

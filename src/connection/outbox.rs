@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use event_listener::EventListener;
 
-use super::deliveries::{Deliveries, Entering};
+use super::deliveries::{Deliveries, Entering, KEPT};
 use crate::{
     close::{CloseCode, CloseFrame, Finish},
     error::{Error, ErrorKind},
@@ -74,6 +74,16 @@ pub(super) enum Item {
     Published(Arc<Published>),
 }
 
+/// How much the connection takes, where groups have published to it; else it is all.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Take {
+    All,
+    /// As many bytes, and the message that passes them.
+    Bytes(usize),
+    /// What handles have sent, and what comes before that.
+    Handles,
+}
+
 /// Why nothing is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoEntry {
@@ -119,15 +129,20 @@ impl State {
         self.size + self.deliveries.as_ref().map_or(0, |deliveries| deliveries.size())
     }
 
-    /// Takes items out until their messages have `budget` bytes, or all.
-    fn take(&mut self, budget: usize) -> VecDeque<Item> {
+    fn take(&mut self, how_much: Take) -> VecDeque<Item> {
         let Some(deliveries) = &mut self.deliveries else {
             self.size = 0;
             return mem::take(&mut self.items);
         };
         let (mut taken, mut size) = (VecDeque::new(), 0);
-        while size < budget {
-            let Some(item) = self.items.pop_front() else { break };
+        loop {
+            let goes_on = match how_much {
+                Take::All => true,
+                Take::Bytes(budget) => size < budget,
+                // Each of handles' items counts with something for itself.
+                Take::Handles => self.size > 0,
+            };
+            let Some(item) = goes_on.then(|| self.items.pop_front()).flatten() else { break };
             self.size -= item.size();
             let item = match item {
                 Item::Ticket(place) => deliveries.take(place).map(Item::Published),
@@ -135,6 +150,9 @@ impl State {
             };
             size += item.as_ref().map_or(0, Item::size);
             taken.extend(item);
+        }
+        if self.items.is_empty() && self.items.capacity() > KEPT {
+            self.items = VecDeque::new();
         }
         taken
     }
@@ -250,25 +268,33 @@ impl Outbox {
         self.urgent.load(Ordering::Acquire)
     }
 
-    /// The connection's side: takes what there is, with the position of the last one. Of what groups have
-    /// published no more than `budget` bytes and one message, unless it is urgent.
-    pub(super) fn take(&self, budget: usize) -> Option<(VecDeque<Item>, u64)> {
+    /// The connection's side: takes what there is, with the position of the last one.
+    pub(super) fn take(&self, how_much: Take) -> Option<(VecDeque<Item>, u64)> {
         if !self.filled.load(Ordering::Acquire) {
             return None;
         }
         let mut state = self.lock();
-        if state.items.is_empty() {
-            self.filled.store(false, Ordering::Relaxed);
+        let before = state.items.len();
+        let items = state.take(if self.is_urgent() { Take::All } else { how_much });
+        let left = state.items.len();
+        self.filled.store(left > 0, Ordering::Relaxed);
+        let position = state.put - left as u64;
+        let retired = state.deliveries.as_mut().map(|deliveries| deliveries.take_retired());
+        drop(state);
+        drop(retired);
+        if left == before {
             return None;
         }
-        let budget = if self.is_urgent() { usize::MAX } else { budget };
-        let items = state.take(budget);
-        self.filled.store(!state.items.is_empty(), Ordering::Relaxed);
-        let position = state.put - state.items.len() as u64;
-        drop(state);
         // All who wait, not one: that one may be a sink whose task has lost interest.
         self.room.notify(usize::MAX);
         Some((items, position))
+    }
+
+    /// The connection's side: nothing that groups have published is of use any more.
+    pub(super) fn drop_published(&self) {
+        let dropped = self.lock().deliveries.as_mut().map(|deliveries| deliveries.clear());
+        // After the lock: payloads may run their owner's code when dropped.
+        drop(dropped);
     }
 
     /// The connection's side: has `waker` woken when an item is put in, and by `abort`.
@@ -345,8 +371,21 @@ impl Outbox {
     }
 
     /// A group's side: the member at `place` leaves.
-    pub(crate) fn leave(&self, place: usize) -> Option<Seat> {
-        self.lock().deliveries.as_mut()?.leave(place)
+    pub(crate) fn leave(&self, place: usize) {
+        let mut state = self.lock();
+        let left = state.deliveries.as_mut().map(|deliveries| {
+            let seat = deliveries.leave(place);
+            (seat, deliveries.take_retired())
+        });
+        drop(state);
+        // After the lock: a seat locks the group, and a policy may have anything.
+        drop(left);
+    }
+
+    /// A group's side: the connection is to close without waiting for room; returns whether it was open.
+    pub(crate) fn close_soon(&self, close: CloseFrame) -> bool {
+        self.urgent.store(true, Ordering::Release);
+        self.close(close)
     }
 
     /// A group's side: how far behind the member at `place` is.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     core::{Core, Hook, Reader},
     handle::Handle,
+    outbox::Take,
     wakers::Half,
 };
 use crate::{
@@ -218,8 +219,7 @@ impl<'a> Peer<'a> {
     /// Queues what handles have sent, as replies to what was read: too many of them stop reading.
     pub(crate) fn queue_from_handles(&mut self) {
         if self.core.heeds_outbox() {
-            let room = self.core.outbox_size().saturating_sub(self.core.outgoing.len());
-            self.core.take_from_outbox(Origin::Hook, room);
+            self.core.take_from_outbox(Origin::Hook, Take::Handles);
         }
     }
 

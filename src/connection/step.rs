@@ -10,6 +10,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::{
     core::Decoding,
     driver::Driver,
+    outbox::Take,
     timers::{Expired, Situation},
     turn::WRITE_MARK,
     wakers::Half,
@@ -176,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             let mark = WRITE_MARK.min(self.core.outbox_size());
             let room = self.core.outgoing.len() < mark;
             let takes = room && self.core.heeds_outbox() || self.core.is_urgent();
-            let took = takes && self.core.take_from_outbox(Origin::Handle, mark);
+            let took = takes && self.core.take_from_outbox(Origin::Handle, Take::Bytes(mark));
             let writing = self.poll_write(half, cx);
             // Handles may have asked for more meanwhile.
             if writing != Writing::Done || room && !took {

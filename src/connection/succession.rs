@@ -11,7 +11,7 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::{Connection, Half, Ledger, core::Core, inbox::Inbox};
+use super::{Connection, Half, Ledger, core::Core, inbox::Inbox, outbox::Take};
 use crate::{
     config::{Config, Role},
     error::Error,
@@ -216,7 +216,7 @@ impl Core {
         self.heed_abort();
         if self.is_asked_to_end() {
             self.end_for_good();
-            self.take_from_outbox(Origin::Handle, usize::MAX);
+            self.take_from_outbox(Origin::Handle, Take::All);
         }
         !self.lasts()
     }

@@ -73,6 +73,8 @@ impl Stream for Changes {
     type Item = Change;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Change>> {
+        // Before the lock: this is code of whoever made it.
+        let waker = cx.waker().clone();
         let mut state = self.watch.lock();
         if let Some(change) = state.take() {
             return Poll::Ready(Some(change));
@@ -80,7 +82,7 @@ impl Stream for Changes {
         if state.is_over {
             return Poll::Ready(None);
         }
-        let before = state.waker.replace(cx.waker().clone());
+        let before = state.waker.replace(waker);
         drop(state);
         // It may be the last of a task.
         drop(before);
@@ -140,7 +142,10 @@ impl Woken {
 impl Watchers {
     pub(super) fn add(&self, limit: usize) -> Changes {
         let watch = Arc::new(Watch { state: Mutex::default(), limit: limit.max(1) });
-        self.lock().push(Arc::downgrade(&watch));
+        let mut watches = self.lock();
+        watches.retain(|watch| watch.strong_count() > 0);
+        watches.push(Arc::downgrade(&watch));
+        drop(watches);
         Changes { watch }
     }
 

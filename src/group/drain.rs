@@ -89,7 +89,7 @@ impl Draining {
         self.turn = self.turn.saturating_add(1);
         let reason = "the server is going away".into();
         let close = CloseFrame { code: CloseCode::GOING_AWAY, reason };
-        if self.left.next().is_some_and(|outbox| outbox.close(close)) {
+        if self.left.next().is_some_and(|outbox| outbox.close_soon(close)) {
             self.closed += 1;
         }
     }

@@ -35,7 +35,8 @@ use crate::{
 ///
 /// **Order.** All members of a topic get its messages in the same order, whoever publishes them. A
 /// connection gets what was published to all of its topics, and what its handles were given, in the order
-/// in which that was done; where a policy drops something, what comes behind moves up.
+/// in which that was done. Where a policy drops or replaces something, a later message of the same membership
+/// takes its place, before what others have sent meanwhile.
 ///
 /// **Cost.** A message is put into a frame once, and all members that are servers' connections share the
 /// payload. So it is where they compress without context

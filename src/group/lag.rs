@@ -7,7 +7,7 @@ use crate::message::Message;
 /// What becomes of what is published when a member takes it too slowly: see
 /// [`Group::join_with`](crate::Group::join_with).
 ///
-/// What waits for a member is bounded in bytes: each message counts with its payload and 24 bytes. A
+/// What waits for a member is bounded in bytes: each message counts with its payload, its key if it has one, and 128 bytes. A
 /// message that is larger than the bound fits where nothing waits. Nobody else waits for a slow member, and
 /// what it costs is counted: see [`Lag`].
 ///
@@ -90,7 +90,8 @@ impl LagPolicy {
 
     /// Closes the member's connection with code 1013 (try again later), and drops what waits in this
     /// membership. What was sent before, by handles or for other memberships, goes out before the Close,
-    /// as far as that is possible within [`Config::close_timeout`](crate::Config::close_timeout).
+    /// as far as that is possible within [`Config::close_timeout`](crate::Config::close_timeout). For a client
+    /// that [connects again](crate::Client::reconnect) it is the end for good.
     ///
     /// ```
     /// let policy = wsweave::LagPolicy::disconnect();
@@ -130,7 +131,7 @@ impl Default for LagPolicy {
 ///
 /// let (mut conn, _peer) = Connection::pair();
 /// let group = Group::new();
-/// let policy = LagPolicy::drop_oldest().max_bytes(60);
+/// let policy = LagPolicy::drop_oldest().max_bytes(300);
 /// let member = group.join_with("news", &conn.handle(), policy)?;
 /// for news in ["one", "two", "three"] {
 ///     group.publish("news", news);

@@ -11,7 +11,8 @@ use crate::connection::Outbox;
 /// That a connection belongs to a topic of a [`Group`](crate::Group): it gets what is published there until
 /// this is dropped, or the connection ends.
 ///
-/// What was published before the drop is still delivered.
+/// What was published before the drop is still delivered. When the peer closes the connection, what waits then
+/// is dropped.
 ///
 /// # Examples
 ///
@@ -77,8 +78,7 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        // The seat leaves the topic when it is dropped, which is when the outbox's lock is not held.
-        drop(self.outbox.leave(self.place));
+        self.outbox.leave(self.place);
     }
 }
 

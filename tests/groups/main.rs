@@ -19,7 +19,7 @@ mod threads;
 
 use wsweave::{Config, ConnectionExt, Group, LagPolicy, Membership, Message, Role};
 
-use crate::support::Rig;
+use crate::support::{Frame, Rig};
 
 /// A server's connection that has waited for its peer once, and is a member of the topic "t".
 fn member(group: &Group) -> (Rig, Membership) {
@@ -35,12 +35,15 @@ fn member_with(group: &Group, policy: LagPolicy) -> (Rig, Membership) {
 
 /// The payloads of the messages that were written since the last call, each in one plain frame.
 fn texts(rig: &Rig) -> Vec<String> {
-    let sent = rig.sent().into_iter();
-    sent.map(|frame| {
+    texts_of(&rig.sent())
+}
+
+fn texts_of(frames: &[Frame]) -> Vec<String> {
+    let text = |frame: &Frame| {
         assert_eq!((frame.opcode, frame.rsv), (1, 0));
-        String::from_utf8(frame.payload).unwrap()
-    })
-    .collect()
+        String::from_utf8(frame.payload.clone()).unwrap()
+    };
+    frames.iter().map(text).collect()
 }
 
 /// What gets through when the peer takes everything again.

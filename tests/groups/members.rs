@@ -3,7 +3,7 @@
 use futures::{SinkExt, StreamExt};
 use wsweave::{Config, Connection, ConnectionExt, ErrorKind, Group, GroupConfig, Role};
 
-use super::{member, texts};
+use super::{member, texts, texts_of};
 use crate::support::{BOTH, Frame, Rig};
 
 #[test]
@@ -234,6 +234,43 @@ fn a_hook_can_publish_to_its_own_connection() {
     rig.receive([Frame::text("a"), Frame::text("b")]);
     assert_eq!(rig.settle().len(), 2);
     assert_eq!(rig.sent(), [Frame::text("a"), Frame::text("b")]);
+}
+
+#[test]
+fn what_a_hook_sends_by_a_handle_goes_before_what_comes_later_whatever_was_published() {
+    let group = Group::new();
+    let mut rig = Rig::with(Role::Server, Config::default().outbox_size(100));
+    let handle = rig.conn.handle();
+    let _member = group.join("t", &handle).unwrap();
+    let mut rig = rig.weave(|conn| {
+        let conn = conn.on_each_async(move |_, _| {
+            let handle = handle.clone();
+            async move { handle.send("by a handle").await }
+        });
+        conn.on_each(|peer, _| peer.send("by the next hook"))
+    });
+    rig.wire.block_writes();
+    for n in 0..10 {
+        group.publish("t", format!("{n:0100}"));
+    }
+    rig.receive([Frame::text("go")]);
+    rig.settle();
+    rig.wire.unblock_writes();
+    rig.settle();
+    let sent = texts_of(&rig.sent());
+    assert_eq!(sent[10..], ["by a handle", "by the next hook"]);
+}
+
+#[test]
+fn what_is_published_is_of_no_use_to_a_peer_that_closes() {
+    let group = Group::new();
+    let (mut rig, _member) = member(&group);
+    let handle = rig.conn.handle();
+    group.publish("t", "published");
+    handle.try_send("sent").unwrap();
+    rig.receive([Frame::close(1000, "")]);
+    rig.settle();
+    assert_eq!(rig.sent(), [Frame::text("sent"), Frame::close(1000, "")]);
 }
 
 #[test]
