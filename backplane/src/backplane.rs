@@ -23,6 +23,7 @@ use crate::{
     shared::Shared,
     stats::Stats,
     status::Status,
+    subject::is_topic,
 };
 
 /// The topics of a [`Group`] over many processes: what one node publishes reaches the members on all.
@@ -94,12 +95,12 @@ impl Backplane {
             #[cfg(feature = "nats")]
             Address::Nats(address, options) => {
                 let nats = crate::engine::nats::Nats::new(&address, *options, &shared.limits)?;
-                Self::start(shared, nats).await
+                Box::pin(Self::start(shared, nats)).await
             }
             #[cfg(feature = "redis")]
             Address::Redis(address) => {
                 let redis = crate::engine::redis::Redis::new(&address, &shared.limits)?;
-                Self::start(shared, redis).await
+                Box::pin(Self::start(shared, redis)).await
             }
         }
     }
@@ -214,7 +215,8 @@ impl Backplane {
     ///
     /// # Errors
     ///
-    /// [`Closed`](ErrorKind::Closed) if the backplane is closed.
+    /// [`Closed`](ErrorKind::Closed) if the backplane is closed, [`InvalidInput`](ErrorKind::InvalidInput) for
+    /// a name that is too long for an envelope, more than 255 bytes: such a topic stays on its node.
     ///
     /// # Cancel safety
     ///
@@ -230,6 +232,10 @@ impl Backplane {
     /// # Ok(()) }
     /// ```
     pub async fn ready(&self, topic: &str) -> Result<(), Error> {
+        if !is_topic(topic) {
+            let what = "a topic over many nodes has a name of 1 to 255 bytes";
+            return Err(Error::new(ErrorKind::InvalidInput, what));
+        }
         let shared = &self.inner.shared;
         let mut subscriptions = shared.subscriptions.subscribe();
         let mut status = shared.status.subscribe();

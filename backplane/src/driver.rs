@@ -21,6 +21,7 @@ use crate::{
     sending::{self, History},
     shared::Shared,
     status::Status,
+    subject::is_topic,
 };
 
 /// Why a connection has ended.
@@ -61,24 +62,41 @@ pub(crate) async fn drive<E: Engine>(
     changes: Changes,
     requests: mpsc::Receiver<History>,
 ) {
+    let _closing = Closing(&shared);
     tokio::select! {
         () = follow(&shared, changes) => {}
         () = stay_connected(&engine, &shared, first, requests) => {}
     }
-    shared.queue.close();
-    shared.status.send_replace(Status::Closed);
+}
+
+/// Whatever ends the driver, be it a panic in the user's code or the end of the runtime: who waits hears of
+/// it.
+struct Closing<'a>(&'a Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.queue.close();
+        self.0.status.send_replace(Status::Closed);
+    }
 }
 
 /// Keeps the local topics as the group has them.
 async fn follow(shared: &Shared, mut changes: Changes) {
-    shared.local.reset(shared.group.topics());
+    let topics = || {
+        let mut topics = shared.group.topics();
+        topics.retain(|(topic, _)| is_topic(topic));
+        topics
+    };
+    shared.local.reset(topics());
     while let Some(change) = changes.next().await {
         match change {
+            // A group can be told to have longer names than an envelope: such a topic stays here.
+            Change::Joined { topic, .. } | Change::Left { topic, .. } if !is_topic(&topic) => {}
             Change::Joined { topic, members, .. } | Change::Left { topic, members, .. } => {
                 shared.local.set(Arc::clone(&topic), members);
                 shared.tell_presence([topic]);
             }
-            _ => shared.local.reset(shared.group.topics()),
+            _ => shared.local.reset(topics()),
         }
     }
 }

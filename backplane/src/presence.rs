@@ -92,7 +92,7 @@ impl Nodes {
             known.round = round;
             // A beat comes in parts. What the last whole one did not name is no more.
             known.topics.retain(|topic, count| {
-                let is_fresh = count.round + 1 >= round;
+                let is_fresh = count.round >= round.saturating_sub(1);
                 if !is_fresh {
                     topics.push(Arc::clone(topic));
                 }

@@ -96,7 +96,8 @@ impl Shared {
 
     /// Reads an envelope, or says why it is none.
     pub(crate) fn parse(&self, topic: Option<&Arc<str>>, bytes: Bytes) -> Option<Envelope> {
-        let max = HEAD + if topic.is_some() { self.limits.max_message } else { MAX_BEAT };
+        let max = if topic.is_some() { self.limits.max_message } else { MAX_BEAT };
+        let max = max.saturating_add(HEAD);
         let parsed =
             if bytes.len() > max { Err(Invalid::TooLarge) } else { Envelope::parse(bytes) };
         let parsed = parsed.and_then(|envelope| {

@@ -37,6 +37,16 @@ fn a_topic_that_beats_do_not_name_any_more_is_gone() {
 }
 
 #[test]
+fn the_last_number_there_is_is_a_round_like_others() {
+    let mut nodes = Nodes::new(8, 8);
+    let now = Instant::now();
+    let mut hear = |round, entries: &[Entry]| nodes.hear(NodeId(1), round, entries, now).unwrap();
+    hear(1, &entries([("a", 1)]));
+    assert_eq!(hear(u64::MAX, &entries([("b", 1)])).topics, [name("b"), name("a")]);
+    assert_eq!(nodes.presence("b", 0).total, 1);
+}
+
+#[test]
 fn a_silent_node_is_forgotten() {
     let mut nodes = Nodes::new(8, 8);
     let now = Instant::now();
