@@ -104,11 +104,13 @@ async fn tungstenite(io: Io, flush: After) {
             message = published.recv() => {
                 let Ok(message) = message else { break };
                 sink.feed(message).await.expect("open");
-                while flush == After::All {
-                    match published.try_recv() {
-                        Ok(message) => sink.feed(message).await.expect("open"),
-                        Err(TryRecvError::Empty) => break,
-                        Err(error) => panic!("{error}"),
+                if flush == After::All {
+                    loop {
+                        match published.try_recv() {
+                            Ok(message) => sink.feed(message).await.expect("open"),
+                            Err(TryRecvError::Empty) => break,
+                            Err(error) => panic!("{error}"),
+                        }
                     }
                 }
                 sink.flush().await.expect("open");
