@@ -51,6 +51,11 @@ impl Holdings {
         last
     }
 
+    /// The same, but for the memory, of which it is the more.
+    pub(crate) fn or_its_memory(self, other: Self) -> Self {
+        Self { memory: self.memory.max(other.memory), ..self }
+    }
+
     /// Waits until there is no more than this: nothing tells when a runtime has let go of the last of it.
     pub(crate) fn assert_left(&self) -> Self {
         let deadline = Instant::now() + PATIENCE;
