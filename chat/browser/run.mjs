@@ -118,6 +118,36 @@ async function lists(page, expected) {
   assert.deepEqual(await people(page), expected);
 }
 
+const focused = (page) => page.evaluate(() => document.activeElement.id);
+
+/**
+ * Stands between a page and its server: `hears` may change what the page hears, or keep it, and `tell` says
+ * something in the server's place.
+ */
+async function listenIn(page, hears = (event) => event) {
+  const line = { said: [], underWay: 0, mostUnderWay: 0 };
+  await page.routeWebSocket(/\/ws$/, (socket) => {
+    const there = socket.connectToServer();
+    line.underWay = 0;
+    line.tell = (event) => socket.send(JSON.stringify(event));
+    line.cut = () => socket.close({ code: 4000 });
+    socket.onMessage((message) => {
+      const request = JSON.parse(message);
+      line.said.push({ ...request, at: Date.now() });
+      if (request.type === 'say') line.underWay += 1;
+      line.mostUnderWay = Math.max(line.mostUnderWay, line.underWay);
+      there.send(message);
+    });
+    there.onMessage((message) => {
+      const event = JSON.parse(message);
+      if (event.type === 'message') line.underWay -= 1;
+      const heard = hears(event);
+      if (heard) line.tell(heard);
+    });
+  });
+  return line;
+}
+
 const TRICKS = [
   '<img src=x onerror="document.title=1"><b>bold?</b>',
   '<script>alert(1)</script>',
@@ -259,6 +289,237 @@ async function anEchoIsLost() {
   await finish(server, ada, bob);
 }
 
+/** There are other servers, and they are away: what the server says of that is said in its place here. */
+async function otherServersAreAway() {
+  const server = await serve('127.0.0.1:0');
+  const [ada, bob] = [await visitor(), await visitor()];
+  let [isAgain, kept, keeps] = [false, [], false];
+  const line = await listenIn(ada, (event) => {
+    if (event.type === 'message' && keeps) kept.push(event);
+    if (event.type === 'message' && keeps) return null;
+    if (event.type !== 'joined' || !isAgain) return event;
+    // It has of old what the page has as well, with other ids.
+    const messages = event.messages.map((said) => ({ ...said, id: `other-${said.id}` }));
+    return { ...event, messages, resumed: false };
+  });
+  await enter(ada, server.url, 'Ada', 'lobby');
+  await enter(bob, server.url, 'Bob', 'lobby');
+  const banner = ada.getByText('Other servers cannot be reached for now.');
+  line.tell({ type: 'network', together: true, nodes: 3 });
+  line.tell({ type: 'weather', fine: true });
+  await say(bob, 'is somebody there?');
+  await shows(ada, ['is somebody there?']);
+  assert.equal(await banner.isVisible(), false);
+  assert.equal(await ada.locator('.event').count(), 1, 'Bob has come, and that is all');
+
+  line.tell({ type: 'network', together: false, nodes: 1 });
+  line.tell({ type: 'network', together: false, nodes: 1 });
+  await banner.waitFor();
+  assert.equal(await ada.getByText('Other servers cannot be reached.', { exact: true }).count(), 1);
+  const notEverywhere = () => {
+    const { key } = line.said.at(-1);
+    line.tell({ type: 'error', code: 'not-everywhere', message: 'others may not get it', room: 'lobby', key });
+  };
+  const said = ['is somebody there?', 'only here'];
+  await say(ada, 'only here');
+  await shows(ada, said);
+  notEverywhere();
+  await ada.locator('.partial', { hasText: 'only here' }).locator('.note').waitFor();
+  // It may be said before the message itself has come back.
+  keeps = true;
+  await say(ada, 'here, too');
+  const waiting = ada.locator('.pending', { hasText: 'here, too' });
+  await waiting.waitFor();
+  await say(bob, 'I am here');
+  await shows(bob, [...said, 'here, too', 'I am here']);
+  notEverywhere();
+  await ada.locator('.partial.pending').waitFor();
+  // Of another server, which is heard first.
+  line.tell({ type: 'message', id: 'y', room: 'lobby', name: 'Cleo', text: 'from elsewhere', time: Date.now() });
+  kept.forEach(line.tell);
+  said.push('from elsewhere', 'here, too', 'I am here');
+  keeps = false;
+  await shows(ada, said);
+  assert.equal(await ada.locator('.partial .note').count(), 2);
+  assert.equal(await ada.locator('.pending, .failed').count(), 0);
+  await shot(ada, 'alone');
+  await ada.setViewportSize({ width: 360, height: 640 });
+  await ada.emulateMedia({ colorScheme: 'dark' });
+  await shot(ada, 'phone-alone-dark');
+  await ada.setViewportSize({ width: 1100, height: 720 });
+  await ada.emulateMedia({ colorScheme: 'light' });
+
+  line.tell({ type: 'network', together: true, nodes: 3 });
+  await banner.waitFor({ state: 'hidden' });
+  await ada.getByText('Other servers are reached again.').waitFor();
+  line.tell({ type: 'gap', room: 'lobby', missed: 1 });
+  await ada.getByText('1 message from other servers was missed.').waitFor();
+  line.tell({ type: 'gap', room: 'lobby', missed: 3 });
+  await ada.getByText('3 messages from other servers were missed.').waitFor();
+  await shot(ada, 'gap');
+
+  isAgain = true;
+  line.tell({ type: 'network', together: false, nodes: 1 });
+  await banner.waitFor();
+  await line.cut();
+  await lost(ada);
+  // Its own server is away now, which is said elsewhere.
+  await banner.waitFor({ state: 'hidden' });
+  await connected(ada);
+  await ada.getByText('Some messages may be missing.').waitFor();
+  await say(bob, 'the end');
+  said.push('the end');
+  await shows(ada, said);
+  // What happens does not push out what was said.
+  for (let n = 0; n < 150; n += 1) line.tell({ type: 'gap', room: 'lobby', missed: n + 10 });
+  await ada.getByText('159 messages from other servers').waitFor();
+  assert.equal(await ada.locator('.event').count(), 100);
+  await shows(ada, said);
+  await finish(server, ada, bob);
+}
+
+/** Whoever was in a room waits for a place in it; whoever was not has to choose. */
+async function aRoomIsFull() {
+  const server = await serve('127.0.0.1:0');
+  const ada = await visitor();
+  await ada.addInitScript(() => { Math.random = () => 1; });
+  let full = 1;
+  const line = await listenIn(ada, (event) => {
+    if (event.type !== 'joined' || full === 0) return event;
+    full -= 1;
+    return { type: 'error', code: 'room-full', message: 'at most 500 people are in a room', room: 'lobby' };
+  });
+  await ada.goto(server.url);
+  await ada.getByLabel('Your name').fill('Ada');
+  await ada.getByLabel('Your name').press('Enter');
+  await ada.getByRole('alert').getByText('The room is full.').waitFor();
+  assert.equal(await focused(ada), 'name');
+  await ada.getByLabel('Your name').press('Enter');
+  await connected(ada);
+  await say(ada, 'before');
+  await shows(ada, ['before']);
+  full = 2;
+  await line.cut();
+  await ada.getByRole('status').getByText('The room is full.').waitFor();
+  await shot(ada, 'room-full');
+  await connected(ada);
+  await ada.getByText('Connected again.').waitFor();
+  await shows(ada, ['before']);
+  const joins = line.said.filter(({ type }) => type === 'join').slice(-3);
+  const [first, second] = [joins[1].at - joins[0].at, joins[2].at - joins[1].at];
+  assert.ok(first > 900 && second > 1_900, `it waits longer each time: ${first}, ${second} ms`);
+  await finish(server, ada);
+}
+
+/** Of many who come and go at once there is one line, and who stays keeps their place in the list. */
+async function manyComeAndGo() {
+  const server = await serve('127.0.0.1:0');
+  const [ada, bob] = [await visitor(), await visitor()];
+  const line = await listenIn(ada);
+  await enter(ada, server.url, 'Ada', 'lobby');
+  await enter(bob, server.url, 'Bob', 'lobby');
+  await ada.getByText('Bob\u2069 joined.').waitFor();
+  await ada.evaluate(() => document.querySelectorAll('#people li').forEach((it) => { it.isKept = true; }));
+  const many = (change) => {
+    for (let n = 0; n < 300; n += 1) {
+      const name = `Guest ${String(n).padStart(3, '0')}`;
+      line.tell({ type: 'presence', room: 'lobby', name, change, people: 0 });
+    }
+  };
+  many('joined');
+  await ada.getByText(/and \d+ others joined\.$/).last().waitFor();
+  await ada.waitForFunction(() => document.querySelectorAll('#people li').length === 302);
+  assert.deepEqual((await people(ada)).slice(0, 3), ['Ada', 'Bob', 'Guest 000']);
+  await shot(ada, 'many');
+  // One comes and goes at once, which is nothing.
+  line.tell({ type: 'presence', room: 'lobby', name: 'Zoe', change: 'joined', people: 0 });
+  line.tell({ type: 'presence', room: 'lobby', name: 'Zoe', change: 'left', people: 0 });
+  many('left');
+  await lists(ada, ['Ada', 'Bob']);
+  await ada.getByText(/and \d+ others left\.$/).last().waitFor();
+  const lines = await ada.locator('.event').count();
+  assert.ok(lines < 15, `${lines} lines for 600 changes`);
+  const kept = await ada.evaluate(() => [...document.querySelectorAll('#people li')].map((it) => it.isKept));
+  assert.deepEqual(kept, [true, true]);
+  await finish(server, ada, bob);
+}
+
+/** Without a connection so much can be said, and no more; later it goes in order, a few at a time. */
+async function whatWaitsIsBounded() {
+  let server = await serve('127.0.0.1:0');
+  const { url, address } = server;
+  const [ada, bob] = [await visitor(), await visitor()];
+  const line = await listenIn(ada);
+  await enter(ada, url, 'Ada', 'lobby');
+  await enter(bob, url, 'Bob', 'lobby');
+  await server.end('SIGKILL');
+  await lost(ada);
+  const said = Array.from({ length: 100 }, (_, n) => `waits ${n}`);
+  for (const text of said) await say(ada, text);
+  assert.equal(await ada.locator('.pending').count(), 100);
+  await say(ada, 'one more');
+  assert.equal(await ada.locator('.pending').count(), 100);
+  assert.equal(await ada.getByLabel('Your message').inputValue(), 'one more');
+  assert.match(await ada.locator('#left').innerText(), /100 messages wait/);
+  await shot(ada, 'queue-full');
+  server = await serve(address);
+  await connected(ada);
+  await connected(bob);
+  await ada.waitForFunction(() => document.querySelectorAll('.pending').length < 50);
+  await shows(ada, said);
+  await shows(bob, said);
+  assert.equal(line.mostUnderWay, 10);
+  assert.equal(await ada.locator('#left').innerText(), '');
+  await ada.getByLabel('Your message').press('Enter');
+  await shows(bob, [...said, 'one more']);
+  await finish(server, ada, bob);
+}
+
+/** They are counted in characters, as the server does, and read out only where that is of use. */
+async function lengthsAreInCharacters() {
+  const server = await serve('127.0.0.1:0');
+  const ada = await visitor();
+  await ada.goto(server.url);
+  const name = ada.getByLabel('Your name');
+  await name.fill('🙂'.repeat(33));
+  await name.press('Enter');
+  assert.match(await name.evaluate((it) => it.validationMessage), /^At most 32 characters: here are 33/);
+  await name.fill('turned \u202e around');
+  await name.press('Enter');
+  await ada.getByRole('alert').getByText('A name has no control characters').waitFor();
+  await shot(ada, 'refused-name');
+  await name.fill('🙂'.repeat(32));
+  await name.press('Enter');
+  await connected(ada);
+  assert.deepEqual(await people(ada), ['🙂'.repeat(32)]);
+  const text = ada.getByLabel('Your message');
+  await text.fill(`${'\n'.repeat(40)}x`);
+  assert.equal(await ada.locator('#left').innerText(), '', 'what is at the ends does not count');
+  await text.fill(`x${'\n'.repeat(40)}x`);
+  assert.equal(await ada.locator('#left').innerText(), '1 line too many');
+  await text.fill('🙂'.repeat(2_000));
+  await text.press('Enter');
+  await shows(ada, ['🙂'.repeat(2_000)]);
+  await ada.evaluate(() => {
+    window.spoken = [];
+    const watch = (it, what) => new MutationObserver(() => what.push(it.textContent))
+      .observe(it, { childList: true, characterData: true, subtree: true });
+    watch(document.getElementById('left-spoken'), window.spoken);
+  });
+  await text.fill('y'.repeat(1_945));
+  await text.press('End');
+  await ada.keyboard.type('z'.repeat(60));
+  assert.equal(await ada.locator('#left').innerText(), '5 characters too many');
+  const spoken = await ada.evaluate(() => window.spoken);
+  assert.deepEqual(spoken, ['Fewer than 50 characters left.', 'The message is too long.']);
+  assert.equal(await ada.locator('#left').evaluate((it) => it.ariaLive), null);
+  // Half a character is none: it is said as what it is.
+  await text.fill('half \ud83d');
+  await text.press('Enter');
+  await shows(ada, ['🙂'.repeat(2_000), 'half \ufffd']);
+  await finish(server, ada);
+}
+
 /** It takes connections and says nothing: the page asks, and gives it up. */
 async function theServerHangs() {
   const server = await serve('127.0.0.1:0');
@@ -339,44 +600,49 @@ async function theServerIsLate() {
   await connected(ada);
   await server.end('SIGKILL');
   await lost(ada);
-  server = await serve(address);
+  // Whoever is at the button stays there, as long as there is one.
   const retry = ada.getByRole('button', { name: 'Try now' });
+  await retry.focus();
+  await ada.waitForFunction(() => visit.attempts > 2);
+  assert.equal(await focused(ada), 'retry');
+  server = await serve(address);
   // It may have come back by itself.
   await Promise.race([retry.click().catch(() => {}), connected(ada)]);
   await connected(ada);
+  await retry.waitFor({ state: 'hidden' });
+  assert.equal(await focused(ada), 'text');
   await finish(server, ada);
 }
 
 async function aKeyboardIsEnough() {
   const server = await serve('127.0.0.1:0');
   const page = await visitor({ reducedMotion: 'reduce' });
-  const focused = () => page.evaluate(() => document.activeElement.id);
   await page.goto(server.url);
-  assert.equal(await focused(), 'name');
+  assert.equal(await focused(page), 'name');
   await page.keyboard.type('Keys');
   await page.keyboard.press('Tab');
   await page.keyboard.press('ControlOrMeta+A');
   await page.keyboard.type('board');
   await page.keyboard.press('Enter');
   await connected(page);
-  assert.equal(await focused(), 'text');
+  assert.equal(await focused(page), 'text');
   await page.keyboard.type('one');
   await page.keyboard.press('Shift+Enter');
   await page.keyboard.type('two');
   await page.keyboard.press('Enter');
   await shows(page, ['one\ntwo']);
-  assert.equal(await focused(), 'text');
+  assert.equal(await focused(page), 'text');
   await page.keyboard.press('Tab');
-  assert.equal(await focused(), 'send');
+  assert.equal(await focused(page), 'send');
   await shot(page, 'keyboard');
   const order = [];
   for (let n = 0; n < 3; n += 1) {
     await page.keyboard.press('Shift+Tab');
-    order.push(await focused());
+    order.push(await focused(page));
   }
   assert.deepEqual(order, ['text', 'log', 'leave']);
   await page.keyboard.press('Enter');
-  assert.equal(await focused(), 'name');
+  assert.equal(await focused(page), 'name');
   // Each control has a name, each part a landmark.
   await page.keyboard.press('Enter');
   await connected(page);
@@ -465,6 +731,11 @@ try {
     peopleTalk,
     theServerRestarts,
     anEchoIsLost,
+    otherServersAreAway,
+    aRoomIsFull,
+    manyComeAndGo,
+    whatWaitsIsBounded,
+    lengthsAreInCharacters,
     theServerHangs,
     waitsGrowAndAreRandom,
     theServerIsLate,
@@ -472,7 +743,8 @@ try {
     aPhoneIsEnough,
     aTerminalIsEnough,
   ];
-  for (const test of all) {
+  const wanted = process.env.SCENES?.split(' ');
+  for (const test of all.filter(({ name }) => wanted?.includes(name) ?? true)) {
     const began = Date.now();
     await test();
     console.log(`ok ${test.name} (${Date.now() - began} ms)`);

@@ -9,11 +9,23 @@ const CAP = 30_000;
 // How long connecting may take, how often to ask whether the server is there, and how long it may think.
 const PATIENCE = 10_000;
 const HEARTBEAT = 25_000;
-// How much the page keeps: entries shown, and ids known.
+// How much the page keeps: messages and other lines shown, ids known, and messages that wait to be sent.
 const MAX_ENTRIES = 500;
+const MAX_EVENTS = 100;
 const MAX_KNOWN = 2_000;
-// Errors after which to try again makes no sense before something else was entered.
-const FINAL = new Set(['bad-name', 'bad-room', 'bad-version', 'room-full', 'no-more-rooms']);
+const MAX_PENDING = 100;
+// How many messages may be on their way to the server: less than it takes at once, even after a hello.
+const AT_ONCE = 10;
+// How long to gather who has come and gone, in ms, and how many to name of them.
+const GATHER = 1_000;
+const NAMED = 3;
+// How many characters are left when that is shown, and when it is read out.
+const [NEAR, NEARER] = [200, 50];
+// Errors after which to try again makes no sense before something else was entered. Whoever was in a room
+// before waits for a place there.
+const FINAL = new Set(['bad-name', 'bad-room', 'bad-version']);
+const FULL = new Map([['room-full', 'The room is full.'], ['no-more-rooms', 'The server has no more rooms.']]);
+const WAITS = 'Not sent yet: waiting for the connection';
 
 const $ = (id) => document.getElementById(id);
 const [body, log, text] = [document.body, $('log'), $('text')];
@@ -31,13 +43,16 @@ class Visit {
     this.last = null; // The id of the last message that we have.
     this.known = new Set(); // Ids of what is shown, and keys with whose they are.
     this.pending = new Map(); // Our own messages by key, until they come back.
-    this.people = new Set();
+    this.people = new Map(); // Their lines in the list, by name.
+    this.changes = new Map(); // Who has come or gone and is not told of yet.
+    this.gathering = null;
   }
 
   connect() {
     clearTimeout(this.timer);
     clearInterval(this.ticker);
-    $('retry').hidden = true;
+    // It stays where it is, with whoever is on it.
+    $('retry').ariaDisabled = 'true';
     setStatus('lost', this.wasOnline ? 'Connecting again…' : 'Connecting…');
     const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
     const socket = new WebSocket(`${scheme}://${location.host}/ws`);
@@ -55,7 +70,9 @@ class Visit {
     this.socket.send(JSON.stringify(request));
   }
 
+  /** What is not known is for other pages. */
   hear(event) {
+    if (this.online) this.beat();
     switch (event.type) {
       case 'welcome':
         [this.name, this.limits] = [event.name, event.limits];
@@ -66,8 +83,10 @@ class Visit {
         return this.show(event);
       case 'presence':
         return this.meet(event);
-      case 'pong':
-        return this.beat();
+      case 'network':
+        return this.setTogether(event.together);
+      case 'gap':
+        return note(`${count(event.missed, 'message')} from other servers ${event.missed === 1 ? 'was' : 'were'} missed.`, 'strong');
       case 'error':
         return this.fail(event);
     }
@@ -80,17 +99,36 @@ class Visit {
     if (!isBack) {
       enterChat(this);
     }
-    this.people = new Set(people);
-    showPeople(this);
+    const here = new Set(people);
+    [...this.people.keys()].filter((name) => !here.has(name)).forEach((name) => this.miss(name));
+    here.forEach((name) => this.greet(name));
     setStatus('online', 'Connected');
+    hide($('retry'));
     if (isBack) {
       note(resumed || !this.last ? 'Connected again.' : 'Connected again. Some messages may be missing.');
     }
     messages.forEach((message) => this.show(message));
-    for (const [key, { text }] of this.pending) {
-      this.tell({ type: 'say', room: this.room, text, key });
+    for (const mine of this.pending.values()) {
+      mine.isSent = false;
+      removeNote(mine.entry);
     }
+    this.push();
     this.beat();
+  }
+
+  /** Sends the first of what waits. Some are on their way at a time, so that a ping is not long behind them. */
+  push() {
+    for (const [key, mine] of [...this.pending].slice(0, AT_ONCE)) {
+      if (!mine.isSent) this.tell({ type: 'say', room: this.room, text: mine.text, key });
+      mine.isSent = true;
+    }
+  }
+
+  /** What waited is over: the next one goes. */
+  settle(key) {
+    this.pending.delete(key);
+    this.push();
+    checkText();
   }
 
   /** The server is there: asks again in a while, and gives it up if it does not answer. */
@@ -110,11 +148,9 @@ class Visit {
     const mine = name === this.name && this.pending.get(key);
     this.last = id;
     if (mine) {
-      this.pending.delete(key);
       this.remember(id, tag);
-      // What others said meanwhile came before it.
-      mine.entry.remove();
-      append(makeEntry(message, 'mine'), true);
+      confirm(mine.entry, message);
+      this.settle(key);
     } else if (!this.known.has(id) && !this.known.has(tag)) {
       this.remember(id, tag);
       append(makeEntry(message, name === this.name ? 'mine' : 'theirs'), false);
@@ -136,50 +172,102 @@ class Visit {
 
   meet({ name, change }) {
     if (change === 'joined') {
-      this.people.add(name);
+      this.greet(name);
     } else {
-      this.people.delete(name);
+      this.miss(name);
     }
-    showPeople(this);
-    note(`${isolate(name)} ${change === 'joined' ? 'is here' : 'has left'}.`);
+    const before = this.changes.get(name);
+    this.changes.delete(name);
+    // Whoever comes and goes again is as before.
+    if (!before || before === change) this.changes.set(name, change);
+    if (!this.gathering) this.tellChanges();
+  }
+
+  /** One line for all: the first at once, the others when none was told for a while. */
+  tellChanges() {
+    clearTimeout(this.gathering);
+    this.gathering = null;
+    const lines = ['joined', 'left'].map((change) => {
+      const names = [...this.changes.keys()].filter((name) => this.changes.get(name) === change);
+      return names.length ? `${list(names)} ${change}.` : '';
+    });
+    this.changes.clear();
+    const line = lines.filter(Boolean).join(' ');
+    if (!line) return;
+    note(line);
+    this.gathering = setTimeout(() => this.tellChanges(), GATHER);
+  }
+
+  greet(name) {
+    if (this.people.has(name)) return;
+    const person = makePerson(name, name === this.name);
+    const next = [...$('people').children].find((other) => compare(other.dataset.name, name) > 0);
+    $('people').insertBefore(person, next ?? null);
+    this.people.set(name, person);
+    countPeople(this.people.size);
+  }
+
+  miss(name) {
+    this.people.get(name)?.remove();
+    this.people.delete(name);
+    countPeople(this.people.size);
+  }
+
+  /** Whether those on other servers hear us, and we them. */
+  setTogether(together) {
+    if ($('alone').hidden === together) return;
+    $('alone').hidden = together;
+    note(together ? 'Other servers are reached again.' : 'Other servers cannot be reached.', together ? '' : 'strong');
+  }
+
+  get isFull() {
+    return this.pending.size >= MAX_PENDING;
   }
 
   say(text) {
     const key = randomKey();
-    const entry = makeEntry({ name: this.name, text, time: Date.now() }, 'mine pending');
-    this.pending.set(key, { text, entry });
+    const entry = makeEntry({ name: this.name, text, time: Date.now(), key }, 'mine pending');
     append(entry, true);
+    this.pending.set(key, { text, entry, isSent: false });
     if (this.online) {
-      this.tell({ type: 'say', room: this.room, text, key });
+      this.push();
     } else {
-      addNote(entry, 'Not sent yet: waiting for the connection');
+      addNote(entry, WAITS);
     }
   }
 
   fail({ code, message, key }) {
     const mine = key && this.pending.get(key);
-    if (mine) {
-      this.pending.delete(key);
+    if (code === 'not-everywhere') {
+      const entry = [...log.children].findLast((entry) => key && entry.dataset.key === key);
+      entry?.classList.add('partial');
+      if (entry) addNote(entry, 'Said here. Those on other servers may not see it.');
+    } else if (mine) {
       mine.entry.classList.replace('pending', 'failed');
       addNote(mine.entry, `Not sent: ${message}`);
-    } else if (FINAL.has(code)) {
-      leave(code === 'bad-version' ? 'This page is older than the server. Load it again.' : sentence(message));
+      this.settle(key);
+    } else if (FINAL.has(code) || FULL.has(code) && !this.wasOnline) {
+      const old = 'This page is older than the server. Load it again.';
+      leave(code === 'bad-version' ? old : FULL.get(code) ?? sentence(message));
     } else if (!this.online) {
-      this.lose(this.socket);
+      this.lose(this.socket, FULL.get(code));
     } else {
       note(sentence(message), 'strong');
     }
   }
 
   /** Once for each connection: sees to the next one. */
-  lose(socket) {
+  lose(socket, why = this.wasOnline ? 'Connection lost.' : 'Cannot connect.') {
     if (this.over || this.socket !== socket) return;
     this.drop();
     if (this.online) {
       this.online = false;
+      this.tellChanges();
       note('Connection lost.', 'strong');
+      // Not known any more.
+      $('alone').hidden = true;
       for (const { entry } of this.pending.values()) {
-        addNote(entry, 'Not sent yet: waiting for the connection');
+        addNote(entry, WAITS);
       }
     }
     const most = Math.min(CAP, BASE * 2 ** Math.min(this.attempts, 16));
@@ -190,10 +278,11 @@ class Visit {
       const seconds = Math.ceil((due - Date.now()) / 1000);
       $('next').textContent = `Next try ${seconds > 1 ? `in ${seconds} s` : 'soon'}.`;
     };
-    setStatus('lost', this.wasOnline ? 'Connection lost.' : 'Cannot connect.');
+    setStatus('lost', why);
     tick();
     this.ticker = setInterval(tick, 1000);
     $('retry').hidden = false;
+    $('retry').ariaDisabled = 'false';
     if (!this.wasOnline) {
       $('refusal').textContent = 'The server does not answer. Trying again…';
     }
@@ -214,6 +303,7 @@ class Visit {
 
   end() {
     this.over = true;
+    clearTimeout(this.gathering);
     this.drop();
   }
 }
@@ -224,7 +314,7 @@ function enterChat(visit) {
   $('title').textContent = visit.room;
   history.replaceState(null, '', `#${encodeURIComponent(visit.room)}`);
   setTitle();
-  countLeft();
+  checkText();
   text.focus();
 }
 
@@ -233,9 +323,10 @@ function leave(why) {
   visit?.end();
   visit = null;
   log.replaceChildren();
+  $('people').replaceChildren();
   [text.value, unread, follows] = ['', 0, true];
   $('empty').hidden = false;
-  $('chat').hidden = true;
+  [$('chat'), $('alone'), $('retry'), $('newer')].forEach((element) => { element.hidden = true; });
   $('entrance').hidden = false;
   $('refusal').textContent = why;
   body.classList.remove('online', 'lost');
@@ -244,39 +335,69 @@ function leave(why) {
   $('name').focus();
 }
 
-function makeEntry({ name, text, time }, kind) {
+function makeEntry({ name, text, time, key }, kind) {
   const entry = make('div', `entry ${kind}`);
   entry.dataset.name = name;
+  if (key) entry.dataset.key = key;
   entry.style.setProperty('--hue', hue(name));
   const head = make('div', 'head');
-  const at = new Date(time);
-  const clock = make('time', '', at.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
-  clock.dateTime = at.toISOString();
-  clock.title = at.toLocaleString();
-  head.append(make('bdi', '', name), clock);
+  head.append(make('bdi', '', name), make('time'));
   const bubble = make('div', 'bubble', text);
   bubble.dir = 'auto';
   entry.append(head, bubble);
+  setTime(entry, time);
   return entry;
 }
 
+function setTime(entry, time) {
+  const [clock, at] = [entry.querySelector('time'), new Date(time)];
+  clock.textContent = at.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  clock.dateTime = at.toISOString();
+  clock.title = at.toLocaleString();
+}
+
+/** What waited has come back: it stays the same element, so that it is not read out again. */
+function confirm(entry, { text, time }) {
+  const waiting = log.querySelector('.pending');
+  if (waiting !== entry) {
+    const after = entry.nextElementSibling;
+    log.insertBefore(entry, waiting);
+    [entry, waiting, after].forEach(setFirst);
+  }
+  entry.classList.remove('pending');
+  if (!entry.classList.contains('partial')) removeNote(entry);
+  const bubble = entry.querySelector('.bubble');
+  if (bubble.textContent !== text) bubble.textContent = text;
+  setTime(entry, time);
+}
+
 function addNote(entry, text) {
-  entry.querySelector('.note')?.remove();
+  removeNote(entry);
   entry.append(make('p', 'note', text));
+  if (follows) showLast();
+}
+
+function removeNote(entry) {
+  entry.querySelector('.note')?.remove();
 }
 
 function note(text, kind = '') {
   append(make('p', `event ${kind}`, text), false);
 }
 
-/** Puts something at the end, which stays in view if it was, or if we have said it ourselves. */
+/**
+ * Puts something at the end, which stays in view if it was, or if we have said it ourselves. What waits to be
+ * sent comes after all that the server has told.
+ */
 function append(entry, isOurs) {
-  const before = log.lastElementChild;
-  entry.classList.toggle('first', before?.dataset.name !== entry.dataset.name);
-  log.append(entry);
-  while (log.childElementCount > MAX_ENTRIES) {
-    log.firstElementChild.remove();
+  const next = entry.classList.contains('pending') ? null : log.querySelector('.pending');
+  log.insertBefore(entry, next);
+  // Whoever comes and goes does not push out what was said.
+  for (const [kind, most] of [['entry', MAX_ENTRIES], ['event', MAX_EVENTS]]) {
+    const all = log.getElementsByClassName(kind);
+    while (all.length > most) remove(all[0]);
   }
+  [entry, next].forEach(setFirst);
   $('empty').hidden = true;
   if (follows || isOurs) {
     showLast();
@@ -285,24 +406,37 @@ function append(entry, isOurs) {
   }
 }
 
+function remove(entry) {
+  const next = entry.nextElementSibling;
+  entry.remove();
+  setFirst(next);
+}
+
+/** Of several that one person says in a row the first shows who and when. */
+function setFirst(entry) {
+  entry?.classList.toggle('first', entry.previousElementSibling?.dataset.name !== entry.dataset.name);
+}
+
 function showLast() {
   follows = true;
   log.scrollTop = log.scrollHeight;
 }
 
-function showPeople(visit) {
-  const names = [...visit.people].sort((a, b) => a.localeCompare(b));
-  $('count').textContent = names.length;
-  $('people').replaceChildren(...names.map((name) => {
-    const person = make('li');
-    const [initial] = name.match(/[\p{L}\p{N}]/u) ?? name.match(/./su);
-    const face = make('span', 'face', initial.toLocaleUpperCase());
-    face.ariaHidden = 'true';
-    face.style.setProperty('--hue', hue(name));
-    person.append(face, make('bdi', '', name));
-    if (name === visit.name) person.append(make('span', 'you', 'you'));
-    return person;
-  }));
+function makePerson(name, isUs) {
+  const person = make('li');
+  person.dataset.name = name;
+  const [initial] = name.match(/[\p{L}\p{N}]/u) ?? name.match(/./su);
+  const face = make('span', 'face', initial.toLocaleUpperCase());
+  face.ariaHidden = 'true';
+  face.style.setProperty('--hue', hue(name));
+  person.append(face, make('bdi', '', name));
+  if (isUs) person.append(make('span', 'you', 'you'));
+  return person;
+}
+
+function countPeople(people) {
+  $('count').textContent = people;
+  $('count-of').textContent = people === 1 ? ' person here' : ' people here';
 }
 
 function setStatus(kind, text) {
@@ -318,14 +452,43 @@ function setTitle() {
   document.title = unread ? `(${unread}) ${room}` : room;
 }
 
-function countLeft() {
+/** Says what is wrong with what is written, or how much more it may be; returns whether it may be said. */
+function checkText() {
   text.style.height = 'auto';
   text.style.height = `${text.scrollHeight + 2}px`;
-  const left = (visit?.limits?.text ?? Infinity) - [...text.value].length;
-  const count = left < 0 ? `${-left} characters too many` : `${left} characters left`;
-  $('left').textContent = left < 200 ? count : '';
-  $('left').classList.toggle('over', left < 0);
-  return left >= 0;
+  const { text: most = Infinity, lines = Infinity } = visit?.limits ?? {};
+  const said = clean(text.value);
+  const [left, more] = [most - length(said), said.split('\n').length - lines];
+  let [shown, spoken] = ['', ''];
+  if (left < 0) {
+    [shown, spoken] = [`${count(-left, 'character')} too many`, 'The message is too long.'];
+  } else if (more > 0) {
+    [shown, spoken] = [`${count(more, 'line')} too many`, 'The message has too many lines.'];
+  } else if (said && visit?.isFull) {
+    shown = spoken = `${MAX_PENDING} messages wait to be sent. This one can follow when some are.`;
+  }
+  $('left').classList.toggle('over', shown !== '');
+  const isGood = !shown;
+  if (isGood && left < NEAR) shown = `${count(left, 'character')} left`;
+  if (isGood && left < NEARER) spoken = `Fewer than ${NEARER} characters left.`;
+  $('left').textContent = shown;
+  // Each change of this is read out.
+  if ($('left-spoken').textContent !== spoken) $('left-spoken').textContent = spoken;
+  return isGood;
+}
+
+/** Names of people and rooms: the browser's own limit counts otherwise than the server. */
+function checkName(input) {
+  const [most, value] = [Number(input.dataset.max), clean(input.value)];
+  // A room's name is one in lower case, where some letters are two.
+  const given = length(input.id === 'room' ? value.toLowerCase() : value);
+  input.setCustomValidity(given > most ? `At most ${most} characters: here are ${given}.` : '');
+}
+
+/** Hides a button; whoever is on it goes to where one writes. */
+function hide(button) {
+  if (document.activeElement === button) text.focus();
+  button.hidden = true;
 }
 
 function showSide(shown) {
@@ -349,6 +512,20 @@ function hue(name) {
 
 /** Keeps a name's direction of writing to itself. */
 const isolate = (name) => `\u2068${name}\u2069`;
+/** Names some, and counts the others. */
+function list(names) {
+  const few = names.length > NAMED + 1 ? names.slice(0, NAMED) : names;
+  const shown = few.map(isolate);
+  const last = few === names ? shown.pop() : `${names.length - NAMED} others`;
+  return [shown.join(', '), last].filter(Boolean).join(' and ');
+}
+
+const { compare } = new Intl.Collator();
+const count = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`;
+/** In characters, as the server counts them. */
+const length = (text) => [...text].length;
+/** Half a character is none, in JSON. */
+const clean = (text) => text.trim().replace(/\p{Surrogate}/gu, '\ufffd');
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
 function randomKey() {
@@ -375,7 +552,7 @@ function roomOfAddress() {
 
 $('enter').addEventListener('submit', (event) => {
   event.preventDefault();
-  const [name, room] = [$('name').value.trim(), $('room').value.trim()];
+  const [name, room] = [$('name'), $('room')].map((input) => clean(input.value));
   $('refusal').textContent = '';
   stored(name);
   visit?.end();
@@ -385,16 +562,20 @@ $('enter').addEventListener('submit', (event) => {
 
 $('compose').addEventListener('submit', (event) => {
   event.preventDefault();
-  const said = text.value.trim();
-  if (said && countLeft()) {
+  const said = clean(text.value);
+  if (said && checkText()) {
     visit.say(said);
     text.value = '';
-    countLeft();
+    checkText();
   }
   text.focus();
 });
 
-text.addEventListener('input', countLeft);
+for (const input of [$('name'), $('room')]) {
+  input.addEventListener('input', () => checkName(input));
+}
+
+text.addEventListener('input', checkText);
 text.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
@@ -403,10 +584,7 @@ text.addEventListener('keydown', (event) => {
 });
 
 $('leave').addEventListener('click', () => leave(''));
-$('retry').addEventListener('click', () => {
-  text.focus();
-  visit.hurry();
-});
+$('retry').addEventListener('click', () => visit.hurry());
 $('toggle').addEventListener('click', () => showSide(!body.classList.contains('people-shown')));
 $('newer').addEventListener('click', () => {
   showLast();
@@ -414,7 +592,7 @@ $('newer').addEventListener('click', () => {
 });
 log.addEventListener('scroll', () => {
   follows = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-  if (follows) $('newer').hidden = true;
+  if (follows) hide($('newer'));
 });
 // A keyboard comes up, or the text has another line.
 new ResizeObserver(() => follows && showLast()).observe(log);
@@ -435,4 +613,5 @@ addEventListener('online', () => visit?.hurry());
 
 $('name').value = stored();
 $('room').value = roomOfAddress() || 'lobby';
+[$('name'), $('room')].forEach(checkName);
 $('name').focus();
