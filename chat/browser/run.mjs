@@ -1,7 +1,8 @@
 // node run.mjs CHAT WSCAT DIR
 //
 // Lets people meet in headless Chromium, on the server CHAT, and one at a terminal, WSCAT. Puts a
-// screenshot of each main state below DIR. It takes playwright-core, and Debian's chromium.
+// screenshot of each main state below DIR. It takes playwright-core, and Debian's chromium. SCENES names those
+// to play, such as 'peopleTalk aRoomIsFull', instead of all.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -241,7 +241,7 @@ class Visit {
     if (code === 'not-everywhere') {
       const entry = [...log.children].findLast((entry) => key && entry.dataset.key === key);
       entry?.classList.add('partial');
-      if (entry) addNote(entry, 'Said here. Those on other servers may not see it.');
+      if (entry) addNote(entry, 'Said here, perhaps not on other servers');
     } else if (mine) {
       mine.entry.classList.replace('pending', 'failed');
       addNote(mine.entry, `Not sent: ${message}`);

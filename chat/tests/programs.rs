@@ -5,15 +5,18 @@
 
 mod support;
 
-use std::process::{ExitStatus, Output, Stdio};
+use std::{
+    process::{ExitStatus, Output, Stdio},
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
 };
-use wsweave::CloseCode;
+use wsweave::{CloseCode, ConnectionExt, Server, ServerHandle};
 
 use crate::support::{Member, limits, start, texts, url, within};
 
@@ -113,16 +116,45 @@ async fn crowd(arguments: &[&str]) -> Output {
     within(command.args(arguments).kill_on_drop(true).output()).await.unwrap()
 }
 
+/// What a crowd prints at its end, and its exit code.
+async fn outcome(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = crowd(arguments).await;
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// A server that speaks the protocol, and answers what is said by what `answer` makes of it: how often that
+/// is told. It is asked with how much was said before. Who is not even to join is not answered at all.
+async fn answering(joins: bool, answer: fn(usize) -> usize) -> (ServerHandle, String) {
+    let server = Server::new().bind("127.0.0.1:0").await.unwrap();
+    let (handle, url) = (server.handle(), format!("ws://{}/ws", server.local_addrs()[0]));
+    tokio::spawn(server.serve(move |conn| async move {
+        let mut before = 0;
+        conn.on_each(move |peer, message| {
+            let mut event: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
+            if event["type"] == "join" && joins {
+                peer.send(json!({"type": "joined"}).to_string());
+            } else if event["type"] == "say" {
+                event["type"] = "message".into();
+                (0..answer(before)).for_each(|_| peer.send(event.to_string()));
+                before += 1;
+            }
+        })
+        .run()
+        .await;
+        Ok::<(), wsweave::Error>(())
+    }));
+    (handle, url)
+}
+
 #[tokio::test]
 async fn a_crowd_counts_what_arrives() {
     let chat = start(limits()).await;
     let url = url(&chat);
     let options = ["--members", "50", "--rate", "100", "--seconds", "2", "--room-size", "20"];
-    let output = crowd(&[&[&*url][..], &options].concat()).await;
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{printed}");
+    let (code, printed) = outcome(&[&[&*url][..], &options].concat()).await;
+    assert_eq!(code, Some(0), "{printed}");
     // Of 50 members 40 are in rooms of 20 and 10 in one of 10, and each has said 4.
-    let expected = "said 200, delivered 3600, lost 0, errors 0, connections lost 0";
+    let expected = "said 200, delivered 3600, lost 0, duplicates 0, errors 0, connections lost 0, never made 0";
     assert!(printed.contains(expected), "{printed}");
     assert!(printed.contains("50 of 50 members"), "{printed}");
     assert!(printed.contains("latency: p50 "), "{printed}");
@@ -131,18 +163,101 @@ async fn a_crowd_counts_what_arrives() {
 #[tokio::test]
 async fn a_crowd_says_what_was_lost() {
     let chat = start(chat::Limits { text: 8, ..limits() }).await;
-    let url = url(&chat);
-    let output = crowd(&[&url, "--members", "2", "--rate", "10", "--seconds", "1"]).await;
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{printed}");
-    assert!(printed.contains("said 10, delivered 0, lost 20, errors 10"), "{printed}");
+    let options = ["--members", "2", "--rate", "10", "--seconds", "1"];
+    let (code, printed) = outcome(&[&[&*url(&chat)][..], &options].concat()).await;
+    assert_eq!(code, Some(1), "{printed}");
+    let expected = "said 10, delivered 0, lost 20, duplicates 0, errors 10";
+    assert!(printed.contains(expected), "{printed}");
+}
+
+#[tokio::test]
+async fn what_comes_twice_does_not_make_up_for_what_is_lost() {
+    let options = ["--members", "1", "--rate", "10", "--seconds", "1"];
+    let (_server, url) = answering(true, |before| [2, 1, 0, 1][before % 4]).await;
+    let (code, printed) = outcome(&[&[&*url][..], &options].concat()).await;
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("said 10, delivered 8, lost 2, duplicates 3,"), "{printed}");
+    // Nor is it well in itself.
+    let (_server, url) = answering(true, |before| 1 + before / 9).await;
+    let (code, printed) = outcome(&[&[&*url][..], &options].concat()).await;
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("said 10, delivered 10, lost 0, duplicates 1,"), "{printed}");
+}
+
+#[tokio::test]
+async fn a_room_of_a_crowd_is_on_all_servers() {
+    let (one, other) = (start(limits()).await, start(limits()).await);
+    let options = ["--members", "4", "--rate", "8", "--seconds", "1"];
+    let (code, printed) = outcome(&[&[&*url(&one), &*url(&other)][..], &options].concat()).await;
+    // These two know nothing of each other: of four members two hear each message.
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("said 8, delivered 16, lost 16, duplicates 0"), "{printed}");
+}
+
+#[tokio::test]
+async fn a_crowd_that_is_cut_off_says_so_at_once() {
+    let chat = start(limits()).await;
+    let child = Command::new(env!("CARGO_BIN_EXE_crowd"))
+        .args([&*url(&chat), "--members", "10", "--rate", "10", "--seconds", "600"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = child.unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut line = async || within(lines.next_line()).await.unwrap().unwrap();
+    while !line().await.contains("10 of 10 members") {}
+    chat.stop(Duration::ZERO).await;
+    let report = loop {
+        let line = line().await;
+        if line.contains("connections lost") {
+            break line;
+        }
+    };
+    assert!(report.ends_with("connections lost 10, never made 0"), "{report}");
+    assert_eq!(within(child.wait()).await.unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_crowd_goes_on_without_members_who_are_not_answered() {
+    let chat = start(limits()).await;
+    let (_server, deaf) = answering(false, |_| 0).await;
+    let options = ["--members", "2", "--rate", "10", "--seconds", "1"];
+    let (code, printed) = outcome(&[&[&*url(&chat), &*deaf][..], &options].concat()).await;
+    assert_eq!(code, Some(1), "{printed}");
+    let expected =
+        "said 5, delivered 5, lost 0, duplicates 0, errors 0, connections lost 0, never made 1";
+    assert!(printed.contains(expected), "{printed}");
 }
 
 #[tokio::test]
 async fn a_crowd_without_a_server_or_without_descriptors_says_so() {
     let output = crowd(&["ws://127.0.0.1:1/ws", "--members", "2"]).await;
     assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("could not join"));
     let output = crowd(&["ws://127.0.0.1:1/ws", "--members", "1000000000000"]).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("open files"));
+}
+
+#[tokio::test]
+async fn a_crowd_explains_itself() {
+    let url = "ws://127.0.0.1:1/ws";
+    let output = crowd(&["--help"]).await;
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("usage: crowd URL"));
+    for wrong in [
+        &[][..],
+        &["--members", "10"],
+        &[url, "--members", "0"],
+        &[url, "--members"],
+        &[url, "--rate", "-1"],
+        &[url, "--seconds", "18446744073709551615"],
+        &[url, "--bytes", "70000"],
+        &[url, "--people", "10"],
+    ] {
+        let Output { status, stderr, .. } = crowd(wrong).await;
+        assert_eq!(status.code(), Some(2), "{wrong:?}");
+        assert!(String::from_utf8_lossy(&stderr).contains("usage: crowd"), "{wrong:?}");
+    }
+    assert_eq!(crowd(&[url, "ftp://127.0.0.1/"]).await.status.code(), Some(2));
 }
