@@ -236,7 +236,7 @@ class Visit {
     }
   }
 
-  fail({ code, message, key }) {
+  fail({ code, message, key, retry }) {
     const mine = key && this.pending.get(key);
     if (code === 'not-everywhere') {
       const entry = [...log.children].findLast((entry) => key && entry.dataset.key === key);
@@ -250,14 +250,14 @@ class Visit {
       const old = 'This page is older than the server. Load it again.';
       leave(code === 'bad-version' ? old : FULL.get(code) ?? sentence(message));
     } else if (!this.online) {
-      this.lose(this.socket, FULL.get(code));
+      this.lose(this.socket, FULL.get(code), retry);
     } else {
       note(sentence(message), 'strong');
     }
   }
 
-  /** Once for each connection: sees to the next one. */
-  lose(socket, why = this.wasOnline ? 'Connection lost.' : 'Cannot connect.') {
+  /** Once for each connection: sees to the next one, not before `retry` seconds if the server asks for that. */
+  lose(socket, why = this.wasOnline ? 'Connection lost.' : 'Cannot connect.', retry = 0) {
     if (this.over || this.socket !== socket) return;
     this.drop();
     if (this.online) {
@@ -271,7 +271,7 @@ class Visit {
       }
     }
     const most = Math.min(CAP, BASE * 2 ** Math.min(this.attempts, 16));
-    const due = Date.now() + Math.random() * most;
+    const due = Date.now() + Math.max(Math.random() * most, Math.min(CAP, 1000 * retry));
     this.attempts += 1;
     this.timer = setTimeout(() => this.connect(), due - Date.now());
     const tick = () => {

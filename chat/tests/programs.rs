@@ -204,15 +204,15 @@ async fn a_crowd_that_is_cut_off_says_so_at_once() {
         .spawn();
     let mut child = child.unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut line = async || within(lines.next_line()).await.unwrap().unwrap();
-    while !line().await.contains("10 of 10 members") {}
-    chat.stop(Duration::ZERO).await;
-    let report = loop {
-        let line = line().await;
-        if line.contains("connections lost") {
-            break line;
+    let mut line = async |part| loop {
+        let line = lines.next_line().await.unwrap().unwrap();
+        if line.contains(part) {
+            return line;
         }
     };
+    within(line("10 of 10 members")).await;
+    chat.stop(Duration::ZERO).await;
+    let report = within(line("connections lost")).await;
     assert!(report.ends_with("connections lost 10, never made 0"), "{report}");
     assert_eq!(within(child.wait()).await.unwrap().code(), Some(1));
 }
