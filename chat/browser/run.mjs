@@ -2,12 +2,15 @@
 //
 // Lets people meet in headless Chromium, on the server CHAT, and one at a terminal, WSCAT. Puts a
 // screenshot of each main state below DIR. It takes playwright-core, and Debian's chromium. SCENES names those
-// to play, such as 'peopleTalk aRoomIsFull', instead of all.
+// to play, such as 'peopleTalk aRoomIsFull', instead of all. The last one takes Debian's nats-server.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -54,11 +57,37 @@ class Program {
   }
 }
 
-async function serve(address) {
-  const server = new Program(CHAT, '--listen', address);
+async function serve(address, ...options) {
+  const server = new Program(CHAT, '--listen', address, ...options);
   server.url = (await server.line()).replace('listening on ', '');
   server.address = new URL(server.url).host;
   return server;
+}
+
+/** A NATS server that keeps what it has to below `store`. */
+async function startNats(port, store) {
+  const options = ['-a', '127.0.0.1', '-p', port, '-js', '-sd', store, '-l', join(store, 'log')];
+  const nats = new Program('/usr/sbin/nats-server', ...options);
+  const answers = async () => {
+    const socket = connect(port, '127.0.0.1');
+    const data = await once(socket, 'data').catch(() => null);
+    socket.destroy();
+    return data;
+  };
+  const started = async () => {
+    while (!await answers()) await sleep(50);
+  };
+  await within(started(), 'nats-server');
+  return nats;
+}
+
+async function freePort() {
+  const listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address();
+  listener.close();
+  await once(listener, 'close');
+  return port;
 }
 
 async function within(work, what) {
@@ -726,6 +755,60 @@ async function aTerminalIsEnough() {
   await finish(server, page);
 }
 
+/** Two servers on one NATS, with a person on each: they are one room as long as it is there. */
+async function twoServersAreOneChat() {
+  const [port, store] = [await freePort(), mkdtempSync(join(tmpdir(), 'chat-'))];
+  let nats = await startNats(port, store);
+  const backplane = ['--backplane', `nats://127.0.0.1:${port}`];
+  const [one, other] = [await serve('127.0.0.1:0', ...backplane), await serve('127.0.0.1:0', ...backplane)];
+  const [ada, bob] = [await visitor(), await visitor()];
+  const bothSee = async (check) => {
+    await check(ada);
+    await check(bob);
+  };
+  await enter(ada, one.url, 'Ada', 'lobby');
+  await enter(bob, other.url, 'Bob', 'lobby');
+  await bothSee((page) => lists(page, ['Ada', 'Bob']));
+  await say(ada, 'I am on one server');
+  await shows(bob, ['I am on one server']);
+  await say(bob, 'and I on another');
+  await bothSee((page) => shows(page, ['I am on one server', 'and I on another']));
+  const alone = (page) => page.getByText('Other servers cannot be reached for now.');
+  await bothSee(async (page) => assert.equal(await alone(page).isVisible(), false));
+  await shot(ada, 'nodes-together');
+
+  await nats.end('SIGTERM');
+  await bothSee((page) => alone(page).waitFor());
+  await say(ada, 'just Ada');
+  await say(bob, 'just Bob');
+  await shows(ada, ['I am on one server', 'and I on another', 'just Ada']);
+  await shows(bob, ['I am on one server', 'and I on another', 'just Bob']);
+  await bothSee((page) => page.locator('body.online').waitFor());
+  await shot(bob, 'nodes-alone');
+
+  nats = await startNats(port, store);
+  await bothSee((page) => alone(page).waitFor({ state: 'hidden' }));
+  await bothSee((page) => page.getByText('Other servers are reached again.').waitFor());
+  await bothSee((page) => lists(page, ['Ada', 'Bob']));
+  await say(ada, 'here I am again');
+  await bob.getByText('here I am again').waitFor();
+  await say(bob, 'welcome back');
+  await ada.getByText('welcome back').waitFor();
+  // What was said meanwhile comes late, and nothing comes twice.
+  await bob.getByText('just Ada').waitFor();
+  await ada.getByText('just Bob').waitFor();
+  for (const page of [ada, bob]) {
+    const said = ['I am on one server', 'and I on another', 'here I am again', 'just Ada', 'just Bob', 'welcome back'];
+    assert.deepEqual((await texts(page)).sort(), said.sort());
+    assert.equal(await page.locator('.pending, .failed').count(), 0);
+  }
+  await shot(bob, 'nodes-together-again');
+  await finish(one, ada, bob);
+  await finish(other);
+  await nats.end('SIGTERM');
+  rmSync(store, { recursive: true });
+}
+
 async function finish(server, ...pages) {
   for (const page of pages) {
     assert.deepEqual(page.complaints, []);
@@ -753,6 +836,7 @@ try {
     aKeyboardIsEnough,
     aPhoneIsEnough,
     aTerminalIsEnough,
+    twoServersAreOneChat,
   ];
   const wanted = process.env.SCENES?.split(' ');
   for (const test of all.filter(({ name }) => wanted?.includes(name) ?? true)) {
