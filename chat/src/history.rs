@@ -1,6 +1,6 @@
 //! [`History`]: what was said last in a room.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use crate::{limits::Limits, protocol::Said};
 
@@ -9,6 +9,10 @@ use crate::{limits::Limits, protocol::Said};
 pub(crate) struct History {
     messages: VecDeque<Said>,
     bytes: usize,
+    /// The latest time of what is not kept any more; 0 if that is nothing.
+    evicted: u64,
+    /// When messages of other nodes were last found missing; 0 if never.
+    missed: u64,
 }
 
 impl History {
@@ -18,13 +22,67 @@ impl History {
         while self.messages.len() > limits.history || self.bytes > limits.history_bytes {
             let Some(oldest) = self.messages.pop_front() else { break };
             self.bytes -= size(&oldest);
+            self.evicted = self.evicted.max(oldest.time);
         }
+    }
+
+    /// Puts in what a broker has kept, before what is there; tells what is news here.
+    pub(crate) fn merge(
+        &mut self,
+        stored: Vec<Said>,
+        limits: &Limits,
+        mut tell: impl FnMut(&Said),
+    ) {
+        let known = mem::take(self);
+        (self.evicted, self.missed) = (known.evicted, known.missed);
+        let older = stored.first().filter(|_| stored.len() >= limits.history);
+        let older = older.map_or(0, |oldest| oldest.time);
+        for said in stored {
+            let is_known = known.position(&said.id).is_some();
+            // What is older than what is no more was there before.
+            let is_news = !known.has(&said) && said.time > known.evicted;
+            if self.has(&said) || !(is_known || is_news) {
+                continue;
+            }
+            if !is_known {
+                tell(&said);
+            }
+            self.push(said, limits);
+        }
+        for said in known.messages {
+            if !self.has(&said) {
+                self.push(said, limits);
+            }
+        }
+        self.evicted = self.evicted.max(older);
+    }
+
+    /// Messages of other nodes are missing now.
+    pub(crate) fn miss(&mut self, now: u64) {
+        self.missed = now;
+    }
+
+    /// Whether it is there, be it that a person has said it at two nodes.
+    pub(crate) fn has(&self, said: &Said) -> bool {
+        let by_key = || said.key.as_deref().and_then(|key| self.find(&said.name, key));
+        self.position(&said.id).is_some() || by_key().is_some()
+    }
+
+    /// Everything, and whether nothing is missing for one who has this message, be it from another node:
+    /// there the order is another one, and what came after it there may be before it here. Up to `unsure`
+    /// the nodes may not have heard each other.
+    pub(crate) fn all(&self, after: Option<&str>, unsure: u64) -> (Vec<&Said>, bool) {
+        let known = after.and_then(|id| Some(&self.messages[self.position(id)?]));
+        let unsure = if self.evicted == 0 { 0 } else { self.evicted.max(unsure) };
+        let unsure = unsure.max(self.missed);
+        let is_sure = |said: &Said| unsure == 0 || said.time > unsure.saturating_add(APART);
+        (self.messages.iter().collect(), known.is_some_and(is_sure))
     }
 
     /// What came after a message, and whether that is all of it: else the message is not known any more,
     /// and this is whatever there is.
     pub(crate) fn after(&self, id: Option<&str>) -> (Vec<&Said>, bool) {
-        let known = id.and_then(|id| self.messages.iter().position(|said| said.id == id));
+        let known = id.and_then(|id| self.position(id));
         let first = known.map_or(0, |known| known + 1);
         (self.messages.range(first..).collect(), known.is_some())
     }
@@ -36,11 +94,18 @@ impl History {
             .rev()
             .find(|said| said.key.as_deref() == Some(key) && &*said.name == name)
     }
+
+    fn position(&self, id: &str) -> Option<usize> {
+        self.messages.iter().rposition(|said| said.id == id)
+    }
 }
 
 fn size(said: &Said) -> usize {
     said.name.len() + said.text.len()
 }
+
+/// How far the orders of two nodes that hear each other are apart, and their clocks, in milliseconds.
+const APART: u64 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -87,6 +152,67 @@ mod tests {
         assert_eq!(ids(&history, None).0, [3, 4]);
         history.push(said(5, &"0".repeat(30)), &limits);
         assert_eq!((ids(&history, None).0, history.bytes), (vec![], 0));
+    }
+
+    fn at(id: usize, time: u64) -> Said {
+        Said { time, ..said(id, "hello") }
+    }
+
+    fn all(history: &History, after: Option<&str>, unsure: u64) -> (Vec<usize>, bool) {
+        let (messages, resumed) = history.all(after, unsure);
+        (messages.iter().map(|said| said.id.parse().unwrap()).collect(), resumed)
+    }
+
+    #[test]
+    fn of_other_nodes_all_is_told_and_what_may_be_missing() {
+        let limits = Limits { history: 3, ..Limits::default() };
+        let mut history = History::default();
+        for n in 0..3 {
+            history.push(at(n, 1_000_000), &limits);
+        }
+        assert_eq!(all(&history, Some("2"), 0), (vec![0, 1, 2], true));
+        assert_eq!(all(&history, None, 0), (vec![0, 1, 2], false));
+        assert_eq!(all(&history, Some("9"), 0), (vec![0, 1, 2], false));
+        // Nothing is lost here, whatever the nodes have heard of each other.
+        assert_eq!(all(&history, Some("2"), u64::MAX), (vec![0, 1, 2], true));
+        history.push(at(3, 1_000_000 + APART), &limits);
+        history.push(at(4, 1_000_001 + APART), &limits);
+        assert_eq!(all(&history, Some("3"), 0), (vec![2, 3, 4], false));
+        assert_eq!(all(&history, Some("4"), 0), (vec![2, 3, 4], true));
+        assert_eq!(all(&history, Some("4"), 1_000_001), (vec![2, 3, 4], false));
+        history.miss(1_000_001);
+        assert_eq!(all(&history, Some("4"), 0), (vec![2, 3, 4], false));
+    }
+
+    fn merge(history: &mut History, stored: Vec<Said>, limits: &Limits) -> Vec<String> {
+        let mut told = Vec::new();
+        history.merge(stored, limits, |said| told.push(said.id.clone()));
+        told
+    }
+
+    #[test]
+    fn what_a_broker_has_kept_comes_once_and_first() {
+        let limits = Limits { history: 5, ..Limits::default() };
+        let mut history = History::default();
+        history.push(at(3, 30), &limits);
+        history.push(at(4, 40), &limits);
+        let again = Said { id: "7".into(), ..at(4, 45) };
+        let stored = vec![at(1, 10), at(3, 30), at(2, 20), at(2, 20), again];
+        assert_eq!(merge(&mut history, stored, &limits), ["1", "2"]);
+        assert_eq!(ids(&history, None).0, [1, 3, 2, 4]);
+        assert_eq!(all(&history, Some("4"), 0).1, false, "there may have been more than five");
+    }
+
+    #[test]
+    fn what_is_no_more_is_not_told_again() {
+        let limits = Limits { history: 2, ..Limits::default() };
+        let mut history = History::default();
+        for n in 1..=4 {
+            history.push(at(n, n as u64 * 10), &limits);
+        }
+        let stored = vec![at(1, 10), at(2, 20), at(3, 30), at(4, 40), at(5, 50)];
+        assert_eq!(merge(&mut history, stored, &limits), ["5"]);
+        assert_eq!(ids(&history, None).0, [4, 5]);
     }
 
     #[test]

@@ -30,9 +30,15 @@ pub struct Limits {
     /// How many connections there may be.
     #[serde(skip)]
     pub connections: usize,
-    /// How many connections a room may have.
+    /// How many connections a room may have, at each node.
     #[serde(skip)]
     pub people: usize,
+    /// How many names of other nodes a room may have, each once for each node.
+    #[serde(skip)]
+    pub people_elsewhere: usize,
+    /// How many of the rooms that there are one connection may have made.
+    #[serde(skip)]
+    pub rooms_made: usize,
     /// How many rooms there may be, those included that are empty and not forgotten yet.
     #[serde(skip)]
     pub rooms: usize,
@@ -66,6 +72,8 @@ impl Default for Limits {
             message_size: 32 << 10,
             connections: 10_000,
             people: 500,
+            people_elsewhere: 2_000,
+            rooms_made: 16,
             rooms: 1_000,
             history: 50,
             history_bytes: 64 << 10,

@@ -74,10 +74,22 @@ pub(crate) enum Event<'a> {
         room: &'a str,
     },
     Pong,
-    /// What was said is not done; nothing else changes.
+    /// Whether the nodes of the chat hear each other, and how many there are.
+    Network {
+        together: bool,
+        nodes: usize,
+    },
+    /// So many messages of other nodes have not come, and will not.
+    Gap {
+        room: &'a str,
+        missed: u64,
+    },
+    /// What was said is not done; nothing else changes. `retry` says after how many seconds it may be.
     Error {
         code: Code,
         message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry: Option<u32>,
         #[serde(skip_serializing_if = "Option::is_none")]
         room: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +111,7 @@ pub(crate) enum Change {
 }
 
 /// A message of a room.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Said {
     /// Never the same for two messages, by any server.
     pub(crate) id: String,
@@ -137,6 +149,15 @@ pub(crate) enum Code {
     RoomFull,
     NoMoreRooms,
     GoingAway,
+    /// It was said here, and to no other node.
+    NotEverywhere,
+}
+
+impl Code {
+    /// After how many seconds it is of use to ask again.
+    pub(crate) fn retry(self) -> Option<u32> {
+        matches!(self, Self::RoomFull | Self::NoMoreRooms | Self::GoingAway).then_some(RETRY)
+    }
 }
 
 impl Fault {
@@ -144,3 +165,6 @@ impl Fault {
         Self { code, message: message.into() }
     }
 }
+
+/// Who has lost a connection may be counted in the room until the server sees that.
+const RETRY: u32 = 5;

@@ -1,10 +1,10 @@
 //! [`Rooms`]: who is where, and what was said there.
 //!
-//! Everything that the members of a room hear goes through [`Room::tell`], and everything said through
-//! [`Room::post`]: that is where other nodes come in.
+//! Everything that the members of a room hear goes through [`Rooms::tell`]. What this node's people do goes
+//! to the other nodes from here, and what comes from there comes to [`Rooms::hear`].
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,153 +12,213 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::Instant;
-use wsweave::{ErrorKind, Group, GroupConfig, Handle, LagPolicy, Membership, Peer};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep},
+};
+use wsweave::{
+    CloseCode, ErrorKind, Group, GroupConfig, Handle, LagPolicy, Membership, Message, TrySendError,
+};
 
 use crate::{
     history::History,
     limits::Limits,
+    nodes::Nodes,
+    people::{Effect, People},
     protocol::{Change, Code, Event, Fault, Said},
+    word::Word,
 };
 
 #[derive(Debug)]
 pub(crate) struct Rooms {
     group: Group,
     pub(crate) limits: Limits,
+    /// If there can be others.
+    pub(crate) nodes: Option<Nodes>,
     ids: Ids,
     /// Locked before any of the rooms, where both are.
     open: Mutex<HashMap<Arc<str>, Arc<Room>>>,
 }
 
 #[derive(Debug)]
-struct Room {
-    name: Arc<str>,
+pub(crate) struct Room {
+    pub(crate) name: Arc<str>,
     state: Mutex<State>,
+    /// Locked last, and not for long: whoever looks for an empty room waits for no room's talk.
+    seats: Mutex<Seats>,
+    /// Whether it was asked what other nodes know of it.
+    loaded: OnceCell<()>,
+    /// As long as this is there, it counts for who has made it.
+    _maker: Maker,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    history: History,
+    people: People,
+    /// Where other nodes are heard.
+    wire: Vec<Membership>,
+    /// What the broker has kept may not be in the history.
+    is_stale: bool,
+    /// When the other nodes were told last who is here, and whether they wait for it.
+    announced: Option<Instant>,
+    is_answering: bool,
 }
 
 #[derive(Debug)]
-struct State {
-    history: History,
-    /// How many connections each name has here: two pages of one person are one person.
-    people: BTreeMap<Arc<str>, usize>,
-    seats: usize,
-    /// Of use while there are no seats.
+struct Seats {
+    taken: usize,
+    /// Of use while none is taken.
     empty_since: Instant,
 }
 
-/// That a connection is in a room, until this is dropped.
+/// A connection, as it is known to the rooms that it has made.
+pub(crate) type Maker = Arc<()>;
+
+/// That a connection is in a room, or about to be, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Seat {
     rooms: Arc<Rooms>,
     room: Arc<Room>,
     name: Arc<str>,
+    /// Once it is there.
     membership: Option<Membership>,
 }
 
 /// What gives messages their ids. Each run of a server is another epoch.
 #[derive(Debug)]
 struct Ids {
-    epoch: u64,
+    epoch: String,
     next: AtomicU64,
 }
 
 impl Rooms {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, nodes: Option<Nodes>) -> Self {
         // What was left counts until what waits for it is written.
-        let config = GroupConfig::default().max_memberships(4 * limits.rooms_each);
+        let config = GroupConfig::default().max_memberships(4 * limits.rooms_each + 1);
         Self {
             group: Group::with_config(config),
             limits,
-            ids: Ids { epoch: rand::random(), next: AtomicU64::new(0) },
+            nodes,
+            ids: Ids { epoch: format!("{:016x}-", rand::random::<u64>()), next: AtomicU64::new(0) },
             open: Mutex::default(),
         }
     }
 
     /// Lets a connection into a room. It is told who is there, and what was said after the message
     /// `after`, before anything else that happens in the room.
-    pub(crate) fn join(
+    pub(crate) async fn join(
         self: &Arc<Self>,
         room: &str,
         name: &Arc<str>,
         after: Option<&str>,
-        peer: &mut Peer<'_>,
+        maker: &Maker,
+        handle: &Handle,
     ) -> Result<Seat, Fault> {
-        let room = self.enter(room)?;
-        let mut state = room.lock();
-        let handle = peer.handle();
-        let policy = LagPolicy::disconnect().max_bytes(self.limits.lag);
-        let joined = self.group.join_with(&room.name, &handle, policy).map_err(|error| {
-            let code = match error.kind() {
-                ErrorKind::LimitExceeded => Code::TooManyRooms,
-                _ => Code::GoingAway,
-            };
-            Fault::new(code, error.to_string())
-        });
-        let membership = joined.inspect_err(|_| state.seats -= 1)?;
-        let here = state.people.entry(Arc::clone(name)).or_default();
-        *here += 1;
-        if *here == 1 {
-            room.tell_change(&self.group, &state, name, Change::Joined, Some(&handle));
+        let room = self.enter(room, maker)?;
+        let (rooms, name) = (Arc::clone(self), Arc::clone(name));
+        let mut seat = Seat { rooms, room, name, membership: None };
+        if self.nodes.is_some() {
+            seat.room.loaded.get_or_init(|| self.load(&seat.room)).await;
         }
-        let (messages, resumed) = state.history.after(after);
-        let people = state.people.keys().map(|name| &**name).collect();
-        peer.send(Event::Joined { room: &room.name, people, messages, resumed }.encode());
-        drop(state);
-        Ok(Seat {
-            rooms: Arc::clone(self),
-            room,
-            name: Arc::clone(name),
-            membership: Some(membership),
-        })
+        seat.sit(after, handle)?;
+        Ok(seat)
+    }
+
+    /// Has a connection told whatever concerns all rooms.
+    pub(crate) fn attend(&self, handle: &Handle) -> Option<Membership> {
+        self.nodes.as_ref()?;
+        self.group.join_with(EVERYWHERE, handle, self.policy()).ok()
+    }
+
+    /// Tells all connections.
+    pub(crate) fn tell_everywhere(&self, event: &Event<'_>) {
+        self.group.publish(EVERYWHERE, event.encode());
     }
 
     /// Forgets the rooms that were empty for long.
     pub(crate) fn forget(&self) {
         let now = Instant::now();
-        self.lock().retain(|_, room| !room.lock().is_over(now, self.limits.forget));
+        self.lock().retain(|_, room| !room.is_over(now, self.limits.forget));
     }
 
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Closes the connections of all who are in rooms, spread over a time; nobody joins any more.
+    /// Closes the connections of all people, spread over a time; nobody joins any more.
     pub(crate) async fn drain(&self, window: Duration) -> usize {
         self.group.drain(window).await
     }
 
     /// The room of a name, as it is or as a new one, with a seat taken in it, so that nobody forgets it.
-    fn enter(&self, name: &str) -> Result<Arc<Room>, Fault> {
+    fn enter(&self, name: &str, maker: &Maker) -> Result<Arc<Room>, Fault> {
+        let (limits, now) = (&self.limits, Instant::now());
         let mut open = self.lock();
-        if let Some(room) = open.get(name) {
-            let mut state = room.lock();
-            if state.seats >= self.limits.people {
-                let what = format!("at most {} people are in a room", self.limits.people);
+        if let Some(room) = open.get(name).filter(|room| !room.is_over(now, limits.forget)) {
+            let mut seats = room.seats();
+            if seats.taken >= limits.people {
+                let what = format!("at most {} people are in a room", limits.people);
                 return Err(Fault::new(Code::RoomFull, what));
             }
-            if state.is_over(Instant::now(), self.limits.forget) {
-                state.history = History::default();
-            }
-            state.seats += 1;
-            drop(state);
+            seats.taken += 1;
+            drop(seats);
             return Ok(Arc::clone(room));
         }
-        if open.len() >= self.limits.rooms {
+        open.remove(name);
+        // Each of them has it, and the connection.
+        if Arc::strong_count(maker) > limits.rooms_made {
+            let what = format!("you have made {} rooms already", limits.rooms_made);
+            return Err(Fault::new(Code::TooManyRooms, what));
+        }
+        if open.len() >= limits.rooms {
             let empty = open.iter().filter_map(|(name, room)| {
-                let state = room.lock();
-                (state.seats == 0).then(|| (state.empty_since, Arc::clone(name)))
+                let seats = room.seats();
+                (seats.taken == 0).then(|| (seats.empty_since, Arc::clone(name)))
             });
             let Some((_, oldest)) = empty.min() else {
-                let what = format!("there are {} rooms already", self.limits.rooms);
+                let what = format!("there are {} rooms already", limits.rooms);
                 return Err(Fault::new(Code::NoMoreRooms, what));
             };
             open.remove(&oldest);
         }
         let name: Arc<str> = name.into();
-        let state = Mutex::new(State { seats: 1, ..State::default() });
-        let room = Arc::new(Room { name: Arc::clone(&name), state });
+        let wire = self.nodes.as_ref().map_or_else(Vec::new, |nodes| nodes.join(&name));
+        let state = State { wire, is_stale: self.nodes.is_some(), ..State::default() };
+        let room = Arc::new(Room {
+            name: Arc::clone(&name),
+            state: Mutex::new(state),
+            seats: Mutex::new(Seats { taken: 1, empty_since: now }),
+            loaded: OnceCell::new(),
+            _maker: Arc::clone(maker),
+        });
         open.insert(name, Arc::clone(&room));
         Ok(room)
+    }
+
+    fn policy(&self) -> LagPolicy {
+        LagPolicy::disconnect().max_bytes(self.limits.lag)
+    }
+
+    /// Tells all members, but perhaps one. The room is locked, so that all hear all in one order.
+    fn tell(&self, room: &Room, event: &Event<'_>, except: Option<&Handle>) {
+        let message = event.encode();
+        match except {
+            Some(except) => self.group.publish_except(&room.name, message, except),
+            None => self.group.publish(&room.name, message),
+        };
+    }
+
+    fn tell_change(
+        &self,
+        room: &Room,
+        state: &State,
+        name: &str,
+        change: Change,
+        except: Option<&Handle>,
+    ) {
+        let (room_name, people) = (&room.name, state.people.len());
+        self.tell(room, &Event::Presence { room: room_name, name, change, people }, except);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Room>>> {
@@ -166,69 +226,218 @@ impl Rooms {
     }
 }
 
+/// With other nodes.
+impl Rooms {
+    /// From now on other nodes are heard by another connection; what came meanwhile may be lost.
+    pub(crate) fn link(&self, handle: Handle) {
+        let Some(nodes) = &self.nodes else { return };
+        let open = self.lock();
+        nodes.link(handle);
+        for room in open.values() {
+            let mut state = room.lock();
+            state.wire = nodes.join(&room.name);
+            state.is_stale = true;
+        }
+    }
+
+    pub(crate) fn open(&self) -> Vec<Arc<Room>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Takes in what another node says.
+    pub(crate) fn hear(self: &Arc<Self>, word: Word) {
+        let Some(room) = self.lock().get(word.room()).cloned() else { return };
+        let mut state = room.lock();
+        match word {
+            Word::Message(said) => {
+                if !self.ids.is_own(&said.id) && !state.history.has(&said) {
+                    let said = Said { room: Arc::clone(&room.name), time: said.time.min(now()), ..said };
+                    self.tell(&room, &Event::Message(&said), None);
+                    state.history.push(said, &self.limits);
+                }
+            }
+            Word::Here { node, name, .. } => self.meet(&room, &mut state, &node, &name),
+            Word::Gone { node, name, .. } => self.miss(&room, &mut state, &node, &name),
+            Word::All { node, names, ask, .. } => {
+                let gone: Vec<_> = {
+                    let names: HashSet<_> = names.iter().collect();
+                    let before = state.people.elsewhere().filter(|(there, _)| **there == node);
+                    before.filter(|(_, name)| !names.contains(name)).map(|(_, name)| Arc::clone(name)).collect()
+                };
+                for name in gone {
+                    self.miss(&room, &mut state, &node, &name);
+                }
+                for name in names {
+                    self.meet(&room, &mut state, &node, &name);
+                }
+                if ask && !state.is_answering {
+                    state.is_answering = true;
+                    self.answer_soon(&room, &state);
+                }
+            }
+        }
+    }
+
+    /// Nodes that are not there any more have nobody in any room.
+    pub(crate) fn keep_nodes(&self, is_there: impl Fn(&str) -> bool) {
+        for room in self.open() {
+            let mut state = room.lock();
+            let gone = state.people.elsewhere().filter(|(node, _)| !is_there(node));
+            let gone: Vec<_> =
+                gone.map(|(node, name)| (Arc::clone(node), Arc::clone(name))).collect();
+            for (node, name) in gone {
+                self.miss(&room, &mut state, &node, &name);
+            }
+        }
+    }
+
+    /// Messages of other nodes are missing.
+    pub(crate) fn lose(&self, room: &str, missed: u64) {
+        let Some(room) = self.lock().get(room).cloned() else { return };
+        let mut state = room.lock();
+        state.history.miss(now());
+        self.tell(&room, &Event::Gap { room: &room.name, missed }, None);
+    }
+
+    /// Tells the other nodes who is here, and perhaps asks for the same.
+    pub(crate) fn announce(&self, room: &Room, ask: bool) {
+        let Some(nodes) = &self.nodes else { return };
+        let mut state = room.lock();
+        state.is_answering = false;
+        state.announced = Some(Instant::now());
+        let names = state.people.here().cloned().collect();
+        nodes.say(&Word::All { room: Arc::clone(&room.name), node: nodes.node(), names, ask });
+    }
+
+    /// Everything that the broker has kept may be news.
+    pub(crate) fn doubt(&self) {
+        for room in self.open() {
+            room.lock().is_stale = true;
+        }
+    }
+
+    /// Takes in what the broker has kept, if it answers in time.
+    pub(crate) async fn load(&self, room: &Room) {
+        let Some(nodes) = &self.nodes else { return };
+        let ask = || self.announce(room, true);
+        let Some(stored) = nodes.history(&room.name, ask, &self.limits).await else { return };
+        let mut guard = room.lock();
+        let state = &mut *guard;
+        let now = now();
+        let stored = stored.into_iter().map(|said| Said {
+            room: Arc::clone(&room.name),
+            time: said.time.min(now),
+            ..said
+        });
+        let tell = |said: &Said| self.tell(room, &Event::Message(said), None);
+        state.history.merge(stored.collect(), &self.limits, tell);
+        state.is_stale = false;
+    }
+
+    fn meet(&self, room: &Room, state: &mut State, node: &Arc<str>, name: &Arc<str>) {
+        if state.people.add(node, name, self.limits.people_elsewhere) {
+            self.tell_change(room, state, name, Change::Joined, None);
+        }
+    }
+
+    fn miss(&self, room: &Room, state: &mut State, node: &str, name: &str) {
+        if state.people.remove(node, name) {
+            self.tell_change(room, state, name, Change::Left, None);
+        }
+    }
+
+    /// At another moment than the other nodes, and not all the time.
+    fn answer_soon(self: &Arc<Self>, room: &Arc<Room>, state: &State) {
+        let since = state.announced.map_or(ANSWER_EVERY, |announced| announced.elapsed());
+        let jitter = Duration::from_millis(rand::random_range(0..=200));
+        let wait = jitter.max(ANSWER_EVERY.saturating_sub(since));
+        let (rooms, room) = (Arc::clone(self), Arc::clone(room));
+        tokio::spawn(async move {
+            sleep(wait).await;
+            rooms.announce(&room, false);
+        });
+    }
+}
+
 impl Room {
-    /// Makes something part of the room, and tells all.
-    fn post(&self, group: &Group, state: &mut State, said: Said, limits: &Limits) {
-        self.tell(group, &Event::Message(&said), None);
-        state.history.push(said, limits);
+    /// Whether the broker is to be asked again what it has kept.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.loaded.initialized() && self.lock().is_stale
     }
 
-    /// Tells all members, but perhaps one. The room is locked, so that all hear all in one order.
-    fn tell(&self, group: &Group, event: &Event<'_>, except: Option<&Handle>) {
-        let message = event.encode();
-        match except {
-            Some(except) => group.publish_except(&self.name, message, except),
-            None => group.publish(&self.name, message),
-        };
-    }
-
-    fn tell_change(
-        &self,
-        group: &Group,
-        state: &State,
-        name: &str,
-        change: Change,
-        except: Option<&Handle>,
-    ) {
-        let people = state.people.len();
-        self.tell(group, &Event::Presence { room: &self.name, name, change, people }, except);
+    fn is_over(&self, now: Instant, patience: Duration) -> bool {
+        let seats = self.seats();
+        seats.taken == 0 && now.saturating_duration_since(seats.empty_since) >= patience
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl State {
-    fn is_over(&self, now: Instant, patience: Duration) -> bool {
-        self.seats == 0 && now.saturating_duration_since(self.empty_since) >= patience
-    }
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            history: History::default(),
-            people: BTreeMap::new(),
-            seats: 0,
-            empty_since: Instant::now(),
-        }
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Seat {
+    fn sit(&mut self, after: Option<&str>, handle: &Handle) -> Result<(), Fault> {
+        let Self { rooms, room, name, .. } = &*self;
+        let mut state = room.lock();
+        let joined = rooms.group.join_with(&room.name, handle, rooms.policy());
+        let membership = joined.map_err(|error| {
+            let code = match error.kind() {
+                ErrorKind::LimitExceeded => Code::TooManyRooms,
+                _ => Code::GoingAway,
+            };
+            Fault::new(code, error.to_string())
+        })?;
+        let effect = state.people.come(name);
+        if effect == Effect::Everywhere {
+            rooms.tell_change(room, &state, name, Change::Joined, Some(handle));
+        }
+        if let (Some(nodes), true) = (&rooms.nodes, effect != Effect::Nothing) {
+            let (room, name) = (Arc::clone(&room.name), Arc::clone(name));
+            nodes.say(&Word::Here { room, node: nodes.node(), name });
+        }
+        let (messages, resumed) = match &rooms.nodes {
+            Some(nodes) => state.history.all(after, nodes.unsure_until()),
+            None => state.history.after(after),
+        };
+        let resumed = resumed && !state.is_stale;
+        let people = state.people.names().map(|name| &**name).collect();
+        let joined = Event::Joined { room: &room.name, people, messages, resumed };
+        give(handle, joined.encode());
+        if let Some(nodes) = &rooms.nodes {
+            nodes.with_network(|network| give(handle, network.encode()));
+        }
+        drop(state);
+        self.membership = Some(membership);
+        Ok(())
+    }
+
     /// Says a text in the room. What was said before with the same key is only told to whoever asks.
-    pub(crate) fn say(&self, text: String, key: Option<String>, peer: &mut Peer<'_>) {
-        let Rooms { group, limits, ids, .. } = &*self.rooms;
+    pub(crate) fn say(
+        &self,
+        text: String,
+        key: Option<String>,
+    ) -> Result<Option<Message>, Fault> {
+        let Rooms { group, limits, nodes, ids, .. } = &*self.rooms;
         let mut state = self.room.lock();
         let before = key.as_deref().and_then(|key| state.history.find(&self.name, key));
         if let Some(before) = before {
-            peer.send(Event::Message(before).encode());
-            return;
+            return Ok(Some(Event::Message(before).encode()));
         }
         let (room, name) = (Arc::clone(&self.room.name), Arc::clone(&self.name));
         let said = Said { id: ids.next(), room, name, text, time: now(), key };
-        self.room.post(group, &mut state, said, limits);
+        let message = Event::Message(&said).encode();
+        group.publish(&self.room.name, message.clone());
+        state.history.push(said, limits);
+        // Still locked: other nodes hear what was said here in the order in which it was.
+        let sent = nodes.as_ref().map_or(Ok(()), |nodes| nodes.publish(&self.room.name, message));
+        let unsent = |unsent: String| {
+            Fault::new(Code::NotEverywhere, format!("only people at this node have it: {unsent}"))
+        };
+        sent.map_err(unsent).map(|()| None)
     }
 }
 
@@ -236,28 +445,45 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let Self { rooms, room, name, membership } = self;
         let mut state = room.lock();
-        drop(membership.take());
-        state.seats -= 1;
-        state.empty_since = Instant::now();
-        let left = state.people.get_mut(name).map_or(0, |here| {
-            *here -= 1;
-            *here
-        });
-        if left == 0 {
-            state.people.remove(name);
-            room.tell_change(&rooms.group, &state, name, Change::Left, None);
+        if membership.take().is_some() {
+            let effect = state.people.go(name);
+            if effect == Effect::Everywhere {
+                rooms.tell_change(room, &state, name, Change::Left, None);
+            }
+            if let (Some(nodes), true) = (&rooms.nodes, effect != Effect::Nothing) {
+                let (room, name) = (Arc::clone(&room.name), Arc::clone(name));
+                nodes.say(&Word::Gone { room, node: nodes.node(), name });
+            }
         }
+        let mut seats = room.seats();
+        seats.taken -= 1;
+        seats.empty_since = Instant::now();
     }
 }
 
 impl Ids {
     fn next(&self) -> String {
-        format!("{:016x}-{}", self.epoch, self.next.fetch_add(1, Ordering::Relaxed))
+        format!("{}{}", self.epoch, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn is_own(&self, id: &str) -> bool {
+        id.starts_with(&self.epoch)
+    }
+}
+
+/// Nobody waits here: whoever has not read what was said before has to come again.
+fn give(handle: &Handle, message: Message) {
+    if let Err(TrySendError::Full(_)) = handle.try_send(message) {
+        let _ = handle.close_with(CloseCode::TRY_AGAIN_LATER, "you read too slowly");
     }
 }
 
 /// In milliseconds since 1970.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// What all connections belong to: no room can be called that.
+const EVERYWHERE: &str = "*";
+const ANSWER_EVERY: Duration = Duration::from_secs(1);

@@ -1,6 +1,7 @@
 //! [`Chat`]: the server.
 
 use std::{
+    error,
     net::SocketAddr,
     sync::{
         Arc,
@@ -17,7 +18,12 @@ use wsweave::{
     Accept, Config, Error, Origins, Refusal, Server, ServerHandle, Shutdown, http::StatusCode,
 };
 
-use crate::{limits::Limits, rooms::Rooms, session, site};
+use crate::{
+    limits::Limits,
+    nodes::{self, Network, Nodes},
+    rooms::Rooms,
+    session, site,
+};
 
 /// A server of the page and of its rooms, for as long as this is kept.
 #[derive(Debug)]
@@ -25,7 +31,7 @@ pub struct Chat {
     rooms: Arc<Rooms>,
     handle: ServerHandle,
     is_closing: Arc<AtomicBool>,
-    tasks: [JoinHandle<()>; 2],
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Chat {
@@ -35,6 +41,30 @@ impl Chat {
     ///
     /// If that cannot be listened at.
     pub async fn start(addr: &str, origins: Origins, limits: Limits) -> Result<Self, Error> {
+        Self::serve(addr, origins, limits, None).await
+    }
+
+    /// Like [`start`](Self::start), with the same rooms as the other servers of a network.
+    ///
+    /// # Errors
+    ///
+    /// If the network cannot be reached, or the address not be listened at.
+    pub async fn start_among(
+        addr: &str,
+        origins: Origins,
+        limits: Limits,
+        network: &Network,
+    ) -> Result<Self, Box<dyn error::Error + Send + Sync>> {
+        let nodes = Nodes::attach(network, &limits).await?;
+        Ok(Self::serve(addr, origins, limits, Some(nodes)).await?)
+    }
+
+    async fn serve(
+        addr: &str,
+        origins: Origins,
+        limits: Limits,
+        nodes: Option<Nodes>,
+    ) -> Result<Self, Error> {
         let is_closing = Arc::new(AtomicBool::new(false));
         let closing = Arc::clone(&is_closing);
         let config = Config::default()
@@ -58,13 +88,19 @@ impl Chat {
             .bind(addr)
             .await?;
         let (handle, forget) = (server.handle(), limits.forget);
-        let rooms = Arc::new(Rooms::new(limits));
+        let rooms = Arc::new(Rooms::new(limits, nodes));
         let its_rooms = Arc::clone(&rooms);
         let serving = tokio::spawn(async move {
             server.serve(move |conn| session::serve(conn, Arc::clone(&its_rooms))).await;
         });
-        let forgetting = tokio::spawn(forget_at_times(Arc::clone(&rooms), forget));
-        Ok(Self { rooms, handle, is_closing, tasks: [serving, forgetting] })
+        let tasks = vec![
+            serving,
+            tokio::spawn(forget_at_times(Arc::clone(&rooms), forget)),
+            tokio::spawn(nodes::hear(Arc::clone(&rooms))),
+            tokio::spawn(nodes::follow(Arc::clone(&rooms))),
+            tokio::spawn(nodes::catch_up(Arc::clone(&rooms))),
+        ];
+        Ok(Self { rooms, handle, is_closing, tasks })
     }
 
     /// Where it listens.
@@ -86,11 +122,16 @@ impl Chat {
     }
 
     /// Sends everybody away, spread over `window`, so that they do not come back all at once, and ends.
-    /// Returns how many people that were, and what became of the connections that were left then.
+    /// Returns how many people that were, and what became of the connections that were left then. A broker
+    /// has another five seconds for what other nodes have not heard yet.
     pub async fn stop(self, window: Duration) -> (usize, Shutdown) {
         self.is_closing.store(true, Ordering::Relaxed);
         let people = self.rooms.drain(window).await;
-        (people, self.handle.shutdown(PATIENCE).await)
+        let shutdown = self.handle.shutdown(PATIENCE).await;
+        if let Some(nodes) = &self.rooms.nodes {
+            nodes.close().await;
+        }
+        (people, shutdown)
     }
 }
 

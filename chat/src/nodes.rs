@@ -1,0 +1,330 @@
+//! [`Nodes`]: the other servers of the same chat, by way of a broker.
+//!
+//! A group of its own is what the broker connects: each room is one topic there, and the one member of it is
+//! a connection within the process, at whose other end [`hear`] takes in what comes. So nothing that comes
+//! from elsewhere reaches people without having been looked at.
+//!
+//! There are two backplanes: what was said is kept by the broker for those who come late, and who is there is
+//! not.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use tokio::{
+    sync::Semaphore,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use wsweave::{
+    Config, Connection, ConnectionExt, Group, GroupConfig, Handle, LagPolicy, Membership, Message,
+};
+use wsweave_backplane::{Backplane, Broker, Error, Event as News, Status};
+
+use crate::{
+    limits::Limits,
+    protocol::{Event, Said},
+    rooms::{Room, Rooms, now},
+    word::Word,
+};
+
+/// Where the nodes of a chat meet.
+#[derive(Clone, Debug)]
+pub struct Network {
+    broker: Broker,
+}
+
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    said: Backplane,
+    who: Backplane,
+    wires: Wires,
+    node: Arc<str>,
+    /// How many rooms may ask at once what the broker has kept.
+    asking: Semaphore,
+    network: Mutex<(bool, usize)>,
+    /// Until then, in milliseconds since 1970, nodes may not have heard each other.
+    unsure_until: AtomicU64,
+    /// How much came that no node of ours would say.
+    invalid: AtomicU64,
+}
+
+/// What the backplanes connect.
+#[derive(Debug)]
+struct Wires {
+    said: Group,
+    who: Group,
+    /// The one member of all of their topics.
+    handle: Mutex<Option<Handle>>,
+}
+
+impl Network {
+    /// Takes an address like `nats://127.0.0.1:4222`, `tls://…` or `redis://127.0.0.1:6379`.
+    ///
+    /// # Errors
+    ///
+    /// If it is none of these. What it is then is not told: there may be a password in it.
+    pub fn new(address: &str) -> Result<Self, &'static str> {
+        let broker = match address.split_once("://") {
+            Some(("nats" | "tls", _)) => Broker::nats(address),
+            Some(("redis", _)) => Broker::redis(address),
+            _ => return Err("a backplane is nats://… or redis://…"),
+        };
+        Ok(Self { broker })
+    }
+}
+
+impl Nodes {
+    /// Comes to where the others meet.
+    pub(crate) async fn attach(network: &Network, limits: &Limits) -> Result<Self, Error> {
+        let broker = &network.broker;
+        // A room has one in each of the two groups; what was left counts until what waits is written.
+        let config = GroupConfig::default().max_memberships(4 * limits.rooms);
+        let wires = Wires {
+            said: Group::with_config(config.clone()),
+            who: Group::with_config(config),
+            handle: Mutex::default(),
+        };
+        let said = broker.clone().prefix("chat.said").replay(limits.history, KEPT);
+        let said = said.max_message(64 << 10).max_queue(8 << 20);
+        let all = (4 << 10) + limits.people * (4 * limits.name + 4);
+        let who = broker.clone().prefix("chat.who").max_message(all);
+        let said = Backplane::attach(&wires.said, said);
+        let (said, who) = tokio::try_join!(said, Backplane::attach(&wires.who, who))?;
+        let (node, unsure_until) = (who.node().to_string().into(), AtomicU64::new(now()));
+        Ok(Self {
+            said,
+            who,
+            wires,
+            node,
+            asking: Semaphore::new(AT_ONCE),
+            network: Mutex::new((true, 1)),
+            unsure_until,
+            invalid: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn node(&self) -> Arc<str> {
+        Arc::clone(&self.node)
+    }
+
+    pub(crate) fn link(&self, handle: Handle) {
+        *self.wires.handle() = Some(handle);
+    }
+
+    /// Has what other nodes say about a room heard, for as long as this is kept.
+    pub(crate) fn join(&self, room: &str) -> Vec<Membership> {
+        let Wires { said, who, .. } = &self.wires;
+        let Some(handle) = self.wires.handle().clone() else { return Vec::new() };
+        // What was said must not be missing; who is there is told again.
+        let policies = [LagPolicy::disconnect(), LagPolicy::drop_oldest()];
+        let groups = [said, who].into_iter().zip(policies);
+        // Where it has ended, the next one joins.
+        groups
+            .filter_map(|(group, policy)| group.join_with(room, &handle, policy.max_bytes(LAG)).ok())
+            .collect()
+    }
+
+    /// Tells the other nodes what was said.
+    pub(crate) fn publish(&self, room: &str, message: Message) -> Result<(), String> {
+        let handle = self.wires.handle().clone();
+        let sent = match &handle {
+            Some(handle) => self.said.publish_except(room, message, handle),
+            None => self.said.publish(room, message),
+        };
+        sent.map(|_| ()).map_err(|unsent| unsent.reason.to_string())
+    }
+
+    /// Tells the other nodes who is there. What is lost of that is told again.
+    pub(crate) fn say(&self, word: &Word) {
+        if let Some(handle) = self.wires.handle().clone() {
+            let _ = self.who.publish_except(word.room(), word.encode(), &handle);
+        }
+    }
+
+    /// What the broker has kept of a room, once what is said from now on is heard: then the others can be
+    /// asked who is there, too.
+    pub(crate) async fn history(
+        &self,
+        room: &str,
+        ask: impl FnOnce(),
+        limits: &Limits,
+    ) -> Option<Vec<Said>> {
+        if !self.is_together() {
+            return None;
+        }
+        let stored = timeout(LOADING, async {
+            let _permit = self.asking.acquire().await.ok()?;
+            self.said.ready(room).await.ok()?;
+            self.who.ready(room).await.ok()?;
+            ask();
+            self.said.history(room, limits.history).await.ok()
+        });
+        let stored = stored.await.ok()??;
+        let said = |message: &Message| match self.parse(message, limits) {
+            Some(Word::Message(said)) if &*said.room == room => Some(said),
+            _ => None,
+        };
+        Some(stored.iter().filter_map(said).collect())
+    }
+
+    /// Until when nodes may not have heard each other, in milliseconds since 1970.
+    pub(crate) fn unsure_until(&self) -> u64 {
+        self.unsure_until.load(Ordering::Relaxed)
+    }
+
+    /// Whether they do now, and how many there are. It stays like that until this has returned.
+    pub(crate) fn with_network(&self, tell: impl FnOnce(&Event<'_>)) {
+        let (together, nodes) = *self.network();
+        tell(&Event::Network { together, nodes });
+    }
+
+    /// Tells the others farewell; returns how many messages they do not get.
+    pub(crate) async fn close(&self) -> usize {
+        let (unsent, _) = tokio::join!(self.said.close(), self.who.close());
+        unsent
+    }
+
+    fn is_together(&self) -> bool {
+        let is_there =
+            |status| matches!(status, Status::Connecting | Status::Connected);
+        is_there(self.said.status()) && is_there(self.who.status())
+    }
+
+    fn parse(&self, message: &Message, limits: &Limits) -> Option<Word> {
+        let word = Word::parse(message, limits);
+        if word.is_none() && self.invalid.fetch_add(1, Ordering::Relaxed) == 0 {
+            log("what another node has said makes no sense, and is ignored; it is not told again");
+        }
+        word
+    }
+
+    fn network(&self) -> MutexGuard<'_, (bool, usize)> {
+        self.network.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wires {
+    fn handle(&self) -> MutexGuard<'_, Option<Handle>> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes in what other nodes say, for ever.
+pub(crate) async fn hear(rooms: Arc<Rooms>) {
+    let Some(nodes) = &rooms.nodes else { return };
+    loop {
+        let config = Config::default().keepalive_interval(None);
+        let (mut conn, mut peer) = Connection::pair_with(config.clone(), config);
+        rooms.link(conn.handle());
+        let hearing = async {
+            while let Some(message) = peer.next().await {
+                if let Some(word) = nodes.parse(&message, &rooms.limits) {
+                    rooms.hear(word);
+                }
+            }
+        };
+        tokio::join!(conn.run(), hearing);
+        log("more came from other nodes than could be heard; what the broker has kept is read again");
+        sleep(TICK).await;
+    }
+}
+
+/// Follows what happens between the nodes, for ever.
+pub(crate) async fn follow(rooms: Arc<Rooms>) {
+    let Some(nodes) = &rooms.nodes else { return };
+    let (mut said, mut who) = (nodes.said.events(), nodes.who.events());
+    let (mut ticks, mut count) = (interval(TICK), 0_u64);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_asking = false;
+    loop {
+        tokio::select! {
+            Some(news) = said.next() => match news {
+                News::Gap { topic, missed, .. } => rooms.lose(&topic, missed),
+                News::Connected | News::Missed(_) => rooms.doubt(),
+                _ => {}
+            },
+            Some(news) = who.next() => match news {
+                News::NodeLeft(node) => {
+                    let node = node.to_string();
+                    nodes.unsure_until.store(now(), Ordering::Relaxed);
+                    rooms.keep_nodes(|there| there != node);
+                    // People are told of the next one's when they have heard of this one's.
+                    sleep(BREATH).await;
+                }
+                News::NodeJoined(_) | News::Connected | News::Gap { .. } | News::Missed(_) => {
+                    nodes.unsure_until.store(now(), Ordering::Relaxed);
+                    is_asking = true;
+                }
+                _ => {}
+            },
+            _ = ticks.tick() => {
+                count += 1;
+                tell_network(&rooms, nodes);
+                if nodes.is_together() && (is_asking || count.is_multiple_of(ANNOUNCE_EVERY)) {
+                    let there: Vec<_> = nodes.who.nodes().iter().map(ToString::to_string).collect();
+                    rooms.keep_nodes(|node| there.iter().any(|known| known == node));
+                    rooms.open().iter().for_each(|room| rooms.announce(room, is_asking));
+                    is_asking = false;
+                }
+            }
+        }
+    }
+}
+
+/// Reads again what may have been missed, for ever.
+pub(crate) async fn catch_up(rooms: Arc<Rooms>) {
+    let Some(nodes) = &rooms.nodes else { return };
+    loop {
+        sleep(TICK).await;
+        if nodes.is_together() {
+            let behind = rooms.open().into_iter().filter(|room| room.is_behind());
+            let rooms = &rooms;
+            let load = |room: Arc<Room>| async move { rooms.load(&room).await };
+            stream::iter(behind).for_each_concurrent(AT_ONCE, load).await;
+        }
+    }
+}
+
+fn tell_network(rooms: &Rooms, nodes: &Nodes) {
+    let now = (nodes.is_together(), 1 + nodes.who.nodes().len());
+    let mut network = nodes.network();
+    if *network == now {
+        return;
+    }
+    if network.0 && !now.0 {
+        let why = |backplane: &Backplane| match backplane.status() {
+            Status::Disconnected { error, .. } => Some(error),
+            _ => None,
+        };
+        let why = why(&nodes.said).or_else(|| why(&nodes.who));
+        log(&format!("alone: {}", why.map_or_else(String::new, |error| error.to_string())));
+    } else if !network.0 && now.0 {
+        log("together again");
+    }
+    *network = now;
+    let (together, nodes) = now;
+    rooms.tell_everywhere(&Event::Network { together, nodes });
+}
+
+/// Nobody may be there to read it.
+fn log(what: &str) {
+    let _ = writeln!(io::stderr(), "chat: {what}");
+}
+
+/// For how long the broker keeps what was said.
+const KEPT: Duration = Duration::from_secs(24 * 3_600);
+/// How much of a room may wait to be heard.
+const LAG: usize = 256 << 10;
+const AT_ONCE: usize = 16;
+/// How long a new room waits for what the broker has kept.
+const LOADING: Duration = Duration::from_secs(2);
+const TICK: Duration = Duration::from_secs(1);
+const BREATH: Duration = Duration::from_millis(100);
+/// In ticks.
+const ANNOUNCE_EVERY: u64 = 30;
