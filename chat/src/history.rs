@@ -17,8 +17,16 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn push(&mut self, said: Said, limits: &Limits) {
+        self.add(said);
+        self.trim(limits);
+    }
+
+    fn add(&mut self, said: Said) {
         self.bytes += size(&said);
         self.messages.push_back(said);
+    }
+
+    fn trim(&mut self, limits: &Limits) {
         while self.messages.len() > limits.history || self.bytes > limits.history_bytes {
             let Some(oldest) = self.messages.pop_front() else { break };
             self.bytes -= size(&oldest);
@@ -47,13 +55,14 @@ impl History {
             if !is_known {
                 tell(&said);
             }
-            self.push(said, limits);
+            self.add(said);
         }
         for said in known.messages {
             if !self.has(&said) {
-                self.push(said, limits);
+                self.add(said);
             }
         }
+        self.trim(limits);
         self.evicted = self.evicted.max(older);
     }
 

@@ -45,7 +45,9 @@ async fn main() -> ExitCode {
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            warn(format_args!("{error}"));
+            // Brokers' errors may have several lines.
+            let error = error.to_string();
+            warn(format_args!("{}", error.split_whitespace().collect::<Vec<_>>().join(" ")));
             ExitCode::FAILURE
         }
     }

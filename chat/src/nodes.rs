@@ -312,9 +312,10 @@ fn tell_network(rooms: &Rooms, nodes: &Nodes) {
     rooms.tell_everywhere(&Event::Network { together, nodes });
 }
 
-/// Nobody may be there to read it.
+/// On one line. Nobody may be there to read it.
 fn log(what: &str) {
-    let _ = writeln!(io::stderr(), "chat: {what}");
+    let what: Vec<_> = what.split_whitespace().collect();
+    let _ = writeln!(io::stderr(), "chat: {}", what.join(" "));
 }
 
 /// For how long the broker keeps what was said.

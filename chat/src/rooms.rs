@@ -49,7 +49,7 @@ pub(crate) struct Room {
     /// Whether it was asked what other nodes know of it.
     loaded: OnceCell<()>,
     /// As long as this is there, it counts for who has made it.
-    _maker: Maker,
+    _made: Arc<()>,
 }
 
 #[derive(Debug, Default)]
@@ -72,8 +72,15 @@ struct Seats {
     empty_since: Instant,
 }
 
-/// A connection, as it is known to the rooms that it has made.
-pub(crate) type Maker = Arc<()>;
+/// A connection, as it is known to the rooms.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    handle: Handle,
+    /// Each of the rooms that it has made has this, too.
+    made: Arc<()>,
+    /// Once it is in a room, it is told what concerns all rooms.
+    attendance: Option<Membership>,
+}
 
 /// That a connection is in a room, or about to be, until this is dropped.
 #[derive(Debug)]
@@ -112,26 +119,19 @@ impl Rooms {
         room: &str,
         name: &Arc<str>,
         after: Option<&str>,
-        maker: &Maker,
-        handle: &Handle,
+        guest: &mut Guest,
     ) -> Result<Seat, Fault> {
-        let room = self.enter(room, maker)?;
+        let room = self.enter(room, &guest.made)?;
         let (rooms, name) = (Arc::clone(self), Arc::clone(name));
         let mut seat = Seat { rooms, room, name, membership: None };
         if self.nodes.is_some() {
             seat.room.loaded.get_or_init(|| self.load(&seat.room)).await;
         }
-        seat.sit(after, handle)?;
+        seat.sit(after, guest)?;
         Ok(seat)
     }
 
-    /// Has a connection told whatever concerns all rooms.
-    pub(crate) fn attend(&self, handle: &Handle) -> Option<Membership> {
-        self.nodes.as_ref()?;
-        self.group.join_with(EVERYWHERE, handle, self.policy()).ok()
-    }
-
-    /// Tells all connections.
+    /// Tells all who are in rooms.
     pub(crate) fn tell_everywhere(&self, event: &Event<'_>) {
         self.group.publish(EVERYWHERE, event.encode());
     }
@@ -152,7 +152,7 @@ impl Rooms {
     }
 
     /// The room of a name, as it is or as a new one, with a seat taken in it, so that nobody forgets it.
-    fn enter(&self, name: &str, maker: &Maker) -> Result<Arc<Room>, Fault> {
+    fn enter(&self, name: &str, made: &Arc<()>) -> Result<Arc<Room>, Fault> {
         let (limits, now) = (&self.limits, Instant::now());
         let mut open = self.lock();
         if let Some(room) = open.get(name).filter(|room| !room.is_over(now, limits.forget)) {
@@ -166,8 +166,8 @@ impl Rooms {
             return Ok(Arc::clone(room));
         }
         open.remove(name);
-        // Each of them has it, and the connection.
-        if Arc::strong_count(maker) > limits.rooms_made {
+        // The connection has one itself.
+        if Arc::strong_count(made) > limits.rooms_made {
             let what = format!("you have made {} rooms already", limits.rooms_made);
             return Err(Fault::new(Code::TooManyRooms, what));
         }
@@ -190,7 +190,7 @@ impl Rooms {
             state: Mutex::new(state),
             seats: Mutex::new(Seats { taken: 1, empty_since: now }),
             loaded: OnceCell::new(),
-            _maker: Arc::clone(maker),
+            _made: Arc::clone(made),
         });
         open.insert(name, Arc::clone(&room));
         Ok(room)
@@ -380,8 +380,9 @@ impl Room {
 }
 
 impl Seat {
-    fn sit(&mut self, after: Option<&str>, handle: &Handle) -> Result<(), Fault> {
+    fn sit(&mut self, after: Option<&str>, guest: &mut Guest) -> Result<(), Fault> {
         let Self { rooms, room, name, .. } = &*self;
+        let Guest { handle, attendance, .. } = guest;
         let mut state = room.lock();
         let joined = rooms.group.join_with(&room.name, handle, rooms.policy());
         let membership = joined.map_err(|error| {
@@ -408,7 +409,12 @@ impl Seat {
         let joined = Event::Joined { room: &room.name, people, messages, resumed };
         give(handle, joined.encode());
         if let Some(nodes) = &rooms.nodes {
-            nodes.with_network(|network| give(handle, network.encode()));
+            nodes.with_network(|network| {
+                give(handle, network.encode());
+                if attendance.is_none() {
+                    *attendance = rooms.group.join_with(EVERYWHERE, handle, rooms.policy()).ok();
+                }
+            });
         }
         drop(state);
         self.membership = Some(membership);
@@ -438,6 +444,12 @@ impl Seat {
             Fault::new(Code::NotEverywhere, format!("only people at this node have it: {unsent}"))
         };
         sent.map_err(unsent).map(|()| None)
+    }
+}
+
+impl Guest {
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle, made: Arc::default(), attendance: None }
     }
 }
 
@@ -484,6 +496,6 @@ pub(crate) fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What all connections belong to: no room can be called that.
+/// What all who are in rooms belong to: no room can be called that.
 const EVERYWHERE: &str = "*";
 const ANSWER_EVERY: Duration = Duration::from_secs(1);

@@ -8,13 +8,13 @@ use std::{
 
 use futures::future::{Either, select};
 use tokio::{sync::Mutex, time::sleep};
-use wsweave::{CloseCode, Connection, ConnectionExt, Handle, Membership, Message, RateLimit};
+use wsweave::{CloseCode, Connection, ConnectionExt, Handle, Message, RateLimit};
 
 use crate::{
     check,
     limits::Limits,
     protocol::{Code, Event, Fault, Request, VERSION},
-    rooms::{Maker, Rooms, Seat},
+    rooms::{Guest, Rooms, Seat},
 };
 
 /// Serves a connection to its end.
@@ -26,9 +26,8 @@ pub(crate) async fn serve(mut conn: Connection, rooms: Arc<Rooms>) -> Result<(),
         rooms,
         handle: handle.clone(),
         name: Arc::clone(&name),
-        attendance: None,
+        guest: Guest::new(handle.clone()),
         seats: BTreeMap::new(),
-        maker: Maker::default(),
     }));
     let conn = conn.limit_rate(limit).on_each_async(move |_, message| {
         let session = Arc::clone(&session);
@@ -50,9 +49,8 @@ struct Session {
     handle: Handle,
     /// From the hello on.
     name: Arc<OnceLock<Arc<str>>>,
-    attendance: Option<Membership>,
+    guest: Guest,
     seats: BTreeMap<String, Seat>,
-    maker: Maker,
 }
 
 impl Session {
@@ -98,12 +96,11 @@ impl Session {
             return Err(Fault::new(Code::HelloAgain, "hello was said before"));
         }
         self.send(&Event::Welcome { version, name: &name, limits }).await;
-        self.attendance = self.rooms.attend(&self.handle);
         Ok(())
     }
 
     async fn join(&mut self, room: &str, after: Option<&str>) -> Result<(), Fault> {
-        let name = self.name()?;
+        let name = Arc::clone(self.name()?);
         let room = check::room(room, &self.rooms.limits)?;
         if self.seats.contains_key(&room) {
             return Err(Fault::new(Code::InRoom, "you are in this room already"));
@@ -112,7 +109,7 @@ impl Session {
         if self.seats.len() >= most {
             return Err(Fault::new(Code::TooManyRooms, format!("you can be in {most} rooms")));
         }
-        let seat = self.rooms.join(&room, name, after, &self.maker, &self.handle).await?;
+        let seat = self.rooms.join(&room, &name, after, &mut self.guest).await?;
         self.seats.insert(room, seat);
         Ok(())
     }

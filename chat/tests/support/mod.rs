@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use chat::{Chat, Limits};
+use chat::{Chat, Limits, Network};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use wsweave::{Client, Config, Connection, ConnectionExt, Finish, Message, Origins};
 
 /// How long anything may take before a test has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tests say more in a second than people do.
 pub(crate) fn limits() -> Limits {
@@ -21,6 +21,13 @@ pub(crate) fn limits() -> Limits {
 
 pub(crate) async fn start(limits: Limits) -> Chat {
     Chat::start("127.0.0.1:0", Origins::same_host(), limits).await.unwrap()
+}
+
+/// A node of a network.
+pub(crate) async fn start_among(limits: Limits, address: &str) -> Chat {
+    let network = Network::new(address).unwrap();
+    let origins = Origins::same_host();
+    within(Chat::start_among("127.0.0.1:0", origins, limits, &network)).await.unwrap()
 }
 
 pub(crate) fn url(chat: &Chat) -> String {
@@ -64,7 +71,11 @@ impl Member {
     /// Enters a room; returns what is said to that.
     pub(crate) async fn join(&mut self, room: &str, after: Option<&str>) -> Value {
         self.tell(json!({"type": "join", "room": room, "after": after})).await;
-        let joined = self.hear().await;
+        let mut joined = self.hear().await;
+        // It may be in another room already.
+        while joined["type"] == "network" {
+            joined = self.hear().await;
+        }
         assert_eq!(joined["type"], "joined", "{joined}");
         joined
     }
@@ -87,11 +98,11 @@ impl Member {
         serde_json::from_str(message.as_text().unwrap()).unwrap()
     }
 
-    /// The next message of the room, after perhaps some news of who is there.
+    /// The next message of the room, after perhaps some news of who is there, and of other nodes.
     pub(crate) async fn message(&mut self) -> Value {
         loop {
             let event = self.hear().await;
-            if event["type"] != "presence" {
+            if event["type"] != "presence" && event["type"] != "network" {
                 assert_eq!(event["type"], "message", "{event}");
                 return event;
             }
