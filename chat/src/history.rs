@@ -209,7 +209,7 @@ mod tests {
         let stored = vec![at(1, 10), at(3, 30), at(2, 20), at(2, 20), again];
         assert_eq!(merge(&mut history, stored, &limits), ["1", "2"]);
         assert_eq!(ids(&history, None).0, [1, 3, 2, 4]);
-        assert_eq!(all(&history, Some("4"), 0).1, false, "there may have been more than five");
+        assert!(!all(&history, Some("4"), 0).1, "there may have been more than five");
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl Options {
                 Arg::Long("origin") => origins.push(parser.value()?.string()?),
                 Arg::Long("backplane") => {
                     let url = parser.value()?.into_string();
-                    network = Some(Network::new(&url.map_err(|_| "a backplane is no such bytes")?)?);
+                    network =
+                        Some(Network::new(&url.map_err(|_| "a backplane is no such bytes")?)?);
                 }
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
                 Arg::Value(_) => return Err("there is nothing but options".into()),

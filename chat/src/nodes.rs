@@ -8,7 +8,9 @@
 //! not.
 
 use std::{
+    future::ready,
     io::{self, Write},
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -126,7 +128,9 @@ impl Nodes {
         let groups = [said, who].into_iter().zip(policies);
         // Where it has ended, the next one joins.
         groups
-            .filter_map(|(group, policy)| group.join_with(room, &handle, policy.max_bytes(LAG)).ok())
+            .filter_map(|(group, policy)| {
+                group.join_with(room, &handle, policy.max_bytes(LAG)).ok()
+            })
             .collect()
     }
 
@@ -191,8 +195,7 @@ impl Nodes {
     }
 
     fn is_together(&self) -> bool {
-        let is_there =
-            |status| matches!(status, Status::Connecting | Status::Connected);
+        let is_there = |status| matches!(status, Status::Connecting | Status::Connected);
         is_there(self.said.status()) && is_there(self.who.status())
     }
 
@@ -230,7 +233,9 @@ pub(crate) async fn hear(rooms: Arc<Rooms>) {
             }
         };
         tokio::join!(conn.run(), hearing);
-        log("more came from other nodes than could be heard; what the broker has kept is read again");
+        log(
+            "more came from other nodes than could be heard; what the broker has kept is read again",
+        );
         sleep(TICK).await;
     }
 }
@@ -246,7 +251,7 @@ pub(crate) async fn follow(rooms: Arc<Rooms>) {
         tokio::select! {
             Some(news) = said.next() => match news {
                 News::Gap { topic, missed, .. } => rooms.lose(&topic, missed),
-                News::Connected | News::Missed(_) => rooms.doubt(),
+                News::Missed(_) => rooms.doubt(),
                 _ => {}
             },
             Some(news) = who.next() => match news {
@@ -254,8 +259,6 @@ pub(crate) async fn follow(rooms: Arc<Rooms>) {
                     let node = node.to_string();
                     nodes.unsure_until.store(now(), Ordering::Relaxed);
                     rooms.keep_nodes(|there| there != node);
-                    // People are told of the next one's when they have heard of this one's.
-                    sleep(BREATH).await;
                 }
                 News::NodeJoined(_) | News::Connected | News::Gap { .. } | News::Missed(_) => {
                     nodes.unsure_until.store(now(), Ordering::Relaxed);
@@ -266,6 +269,7 @@ pub(crate) async fn follow(rooms: Arc<Rooms>) {
             _ = ticks.tick() => {
                 count += 1;
                 tell_network(&rooms, nodes);
+                rooms.tell_rest();
                 if nodes.is_together() && (is_asking || count.is_multiple_of(ANNOUNCE_EVERY)) {
                     let there: Vec<_> = nodes.who.nodes().iter().map(ToString::to_string).collect();
                     rooms.keep_nodes(|node| there.iter().any(|known| known == node));
@@ -277,16 +281,24 @@ pub(crate) async fn follow(rooms: Arc<Rooms>) {
     }
 }
 
-/// Reads again what may have been missed, for ever.
+/// Reads again what may have been missed, for ever. What the broker has missed itself, the backplane gets.
 pub(crate) async fn catch_up(rooms: Arc<Rooms>) {
     let Some(nodes) = &rooms.nodes else { return };
+    let mut wait = TICK;
     loop {
-        sleep(TICK).await;
+        sleep(wait).await;
+        wait = TICK;
         if nodes.is_together() {
             let behind = rooms.open().into_iter().filter(|room| room.is_behind());
-            let rooms = &rooms;
-            let load = |room: Arc<Room>| async move { rooms.load(&room).await };
-            stream::iter(behind).for_each_concurrent(AT_ONCE, load).await;
+            let load = |room: Arc<Room>| {
+                let rooms = &rooms;
+                async move { rooms.load(&room).await }
+            };
+            let loading = stream::iter(behind).map(load).buffer_unordered(AT_ONCE);
+            let are_loaded = loading.fold(true, |all, is_loaded| ready(all && is_loaded)).await;
+            if !are_loaded {
+                wait = RETRY;
+            }
         }
     }
 }
@@ -294,22 +306,24 @@ pub(crate) async fn catch_up(rooms: Arc<Rooms>) {
 fn tell_network(rooms: &Rooms, nodes: &Nodes) {
     let now = (nodes.is_together(), 1 + nodes.who.nodes().len());
     let mut network = nodes.network();
-    if *network == now {
+    let before = mem::replace(&mut *network, now);
+    if before == now {
         return;
     }
-    if network.0 && !now.0 {
-        let why = |backplane: &Backplane| match backplane.status() {
-            Status::Disconnected { error, .. } => Some(error),
-            _ => None,
-        };
-        let why = why(&nodes.said).or_else(|| why(&nodes.who));
-        log(&format!("alone: {}", why.map_or_else(String::new, |error| error.to_string())));
-    } else if !network.0 && now.0 {
-        log("together again");
+    rooms.tell_everywhere(&Event::Network { together: now.0, nodes: now.1 });
+    drop(network);
+    let error = |backplane: &Backplane| match backplane.status() {
+        Status::Disconnected { error, .. } => Some(error.to_string()),
+        _ => None,
+    };
+    match (before.0, now.0) {
+        (true, false) => {
+            let error = error(&nodes.said).or_else(|| error(&nodes.who)).unwrap_or_default();
+            log(&format!("alone: {error}"));
+        }
+        (false, true) => log("together again"),
+        _ => {}
     }
-    *network = now;
-    let (together, nodes) = now;
-    rooms.tell_everywhere(&Event::Network { together, nodes });
 }
 
 /// On one line. Nobody may be there to read it.
@@ -326,6 +340,7 @@ const AT_ONCE: usize = 16;
 /// How long a new room waits for what the broker has kept.
 const LOADING: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_secs(1);
-const BREATH: Duration = Duration::from_millis(100);
+/// How long a broker that does not answer is left alone.
+const RETRY: Duration = Duration::from_secs(5);
 /// In ticks.
 const ANNOUNCE_EVERY: u64 = 30;

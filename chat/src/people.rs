@@ -99,6 +99,10 @@ impl People {
         self.by_name.keys()
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_name.len()
     }

@@ -84,7 +84,8 @@ pub(crate) enum Event<'a> {
         room: &'a str,
         missed: u64,
     },
-    /// What was said is not done; nothing else changes. `retry` says after how many seconds it may be.
+    /// What was said is not done, or not everywhere; nothing else changes. `retry` says after how many seconds
+    /// it may be.
     Error {
         code: Code,
         message: &'a str,

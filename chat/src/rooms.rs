@@ -4,7 +4,8 @@
 //! to the other nodes from here, and what comes from there comes to [`Rooms::hear`].
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -47,7 +48,7 @@ pub(crate) struct Room {
     /// Locked last, and not for long: whoever looks for an empty room waits for no room's talk.
     seats: Mutex<Seats>,
     /// Whether it was asked what other nodes know of it.
-    loaded: OnceCell<()>,
+    loaded: OnceCell<bool>,
     /// As long as this is there, it counts for who has made it.
     _made: Arc<()>,
 }
@@ -60,6 +61,10 @@ struct State {
     wire: Vec<Membership>,
     /// What the broker has kept may not be in the history.
     is_stale: bool,
+    /// Of how many people elsewhere members may be told yet in this moment, and whose coming or going waits
+    /// for the next: all that comes with a node, or goes with it, at once would be too much for them.
+    changes_left: usize,
+    untold: BTreeSet<Arc<str>>,
     /// When the other nodes were told last who is here, and whether they wait for it.
     announced: Option<Instant>,
     is_answering: bool,
@@ -184,7 +189,8 @@ impl Rooms {
         }
         let name: Arc<str> = name.into();
         let wire = self.nodes.as_ref().map_or_else(Vec::new, |nodes| nodes.join(&name));
-        let state = State { wire, is_stale: self.nodes.is_some(), ..State::default() };
+        let is_stale = self.nodes.is_some();
+        let state = State { wire, is_stale, changes_left: CHANGES, ..State::default() };
         let room = Arc::new(Room {
             name: Arc::clone(&name),
             state: Mutex::new(state),
@@ -251,7 +257,8 @@ impl Rooms {
         match word {
             Word::Message(said) => {
                 if !self.ids.is_own(&said.id) && !state.history.has(&said) {
-                    let said = Said { room: Arc::clone(&room.name), time: said.time.min(now()), ..said };
+                    let said =
+                        Said { room: Arc::clone(&room.name), time: said.time.min(now()), ..said };
                     self.tell(&room, &Event::Message(&said), None);
                     state.history.push(said, &self.limits);
                 }
@@ -262,7 +269,10 @@ impl Rooms {
                 let gone: Vec<_> = {
                     let names: HashSet<_> = names.iter().collect();
                     let before = state.people.elsewhere().filter(|(there, _)| **there == node);
-                    before.filter(|(_, name)| !names.contains(name)).map(|(_, name)| Arc::clone(name)).collect()
+                    before
+                        .filter(|(_, name)| !names.contains(name))
+                        .map(|(_, name)| Arc::clone(name))
+                        .collect()
                 };
                 for name in gone {
                     self.miss(&room, &mut state, &node, &name);
@@ -316,11 +326,11 @@ impl Rooms {
         }
     }
 
-    /// Takes in what the broker has kept, if it answers in time.
-    pub(crate) async fn load(&self, room: &Room) {
-        let Some(nodes) = &self.nodes else { return };
+    /// Takes in what the broker has kept, if it answers in time; tells whether it has.
+    pub(crate) async fn load(&self, room: &Room) -> bool {
+        let Some(nodes) = &self.nodes else { return true };
         let ask = || self.announce(room, true);
-        let Some(stored) = nodes.history(&room.name, ask, &self.limits).await else { return };
+        let Some(stored) = nodes.history(&room.name, ask, &self.limits).await else { return false };
         let mut guard = room.lock();
         let state = &mut *guard;
         let now = now();
@@ -332,17 +342,41 @@ impl Rooms {
         let tell = |said: &Said| self.tell(room, &Event::Message(said), None);
         state.history.merge(stored.collect(), &self.limits, tell);
         state.is_stale = false;
+        true
+    }
+
+    /// Tells of the people elsewhere what has waited for this moment.
+    pub(crate) fn tell_rest(&self) {
+        for room in self.open() {
+            let mut state = room.lock();
+            state.changes_left = CHANGES;
+            for name in mem::take(&mut state.untold) {
+                self.tell_if_due(&room, &mut state, &name);
+            }
+        }
     }
 
     fn meet(&self, room: &Room, state: &mut State, node: &Arc<str>, name: &Arc<str>) {
         if state.people.add(node, name, self.limits.people_elsewhere) {
-            self.tell_change(room, state, name, Change::Joined, None);
+            self.tell_if_due(room, state, name);
         }
     }
 
-    fn miss(&self, room: &Room, state: &mut State, node: &str, name: &str) {
+    fn miss(&self, room: &Room, state: &mut State, node: &str, name: &Arc<str>) {
         if state.people.remove(node, name) {
-            self.tell_change(room, state, name, Change::Left, None);
+            self.tell_if_due(room, state, name);
+        }
+    }
+
+    /// Tells that somebody has come or gone, now or later.
+    fn tell_if_due(&self, room: &Room, state: &mut State, name: &Arc<str>) {
+        if state.changes_left > 0 {
+            state.changes_left -= 1;
+            let is_there = state.people.has(name);
+            let change = if is_there { Change::Joined } else { Change::Left };
+            self.tell_change(room, state, name, change, None);
+        } else if state.untold.len() < self.limits.people_elsewhere {
+            state.untold.insert(Arc::clone(name));
         }
     }
 
@@ -422,11 +456,7 @@ impl Seat {
     }
 
     /// Says a text in the room. What was said before with the same key is only told to whoever asks.
-    pub(crate) fn say(
-        &self,
-        text: String,
-        key: Option<String>,
-    ) -> Result<Option<Message>, Fault> {
+    pub(crate) fn say(&self, text: String, key: Option<String>) -> Result<Option<Message>, Fault> {
         let Rooms { group, limits, nodes, ids, .. } = &*self.rooms;
         let mut state = self.room.lock();
         let before = key.as_deref().and_then(|key| state.history.find(&self.name, key));
@@ -498,4 +528,6 @@ pub(crate) fn now() -> u64 {
 
 /// What all who are in rooms belong to: no room can be called that.
 const EVERYWHERE: &str = "*";
+/// In each moment, which is a second.
+const CHANGES: usize = 200;
 const ANSWER_EVERY: Duration = Duration::from_secs(1);

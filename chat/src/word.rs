@@ -126,7 +126,10 @@ mod tests {
         ] {
             assert!(parse(&message(field, value)).is_none(), "{field}: {value}");
         }
-        assert!(Word::parse(&wsweave::Bytes::from(message("", "")).into(), &Limits::default()).is_none());
+        assert!(
+            Word::parse(&wsweave::Bytes::from(message("", "")).into(), &Limits::default())
+                .is_none()
+        );
     }
 
     #[test]
@@ -143,9 +146,7 @@ mod tests {
         assert!(all("lobby", "n1", &[r#""Ada""#; 501].join(",")).is_none());
         for kind in ["here", "gone"] {
             let word = |name: &str| {
-                parse(&format!(
-                    r#"{{"type":"{kind}","room":"lobby","node":"n1","name":"{name}"}}"#
-                ))
+                parse(&format!(r#"{{"type":"{kind}","room":"lobby","node":"n1","name":"{name}"}}"#))
             };
             assert!(word("Ada").is_some());
             assert!(word("\\u0007").is_none());
