@@ -64,6 +64,7 @@ on_each_engine! {
     a_node_that_comes_late_has_what_was_said_last,
     people_of_a_node_that_is_killed_leave,
     without_a_broker_people_go_on_at_their_node,
+    a_room_that_was_opened_alone_gets_what_was_said_elsewhere,
     what_comes_too_late_is_a_gap,
     what_does_not_fit_in_the_queue_is_told,
     who_moves_to_another_node_misses_nothing,
@@ -267,8 +268,10 @@ async fn people_of_a_node_that_is_killed_leave(engine: Engine) {
     let mut ada = Member::in_room(&url(&here), "Ada", "lobby").await;
     let _bob = Member::in_room(&there.url, "Bob", "lobby").await;
     ada.until_presence("Bob", "joined").await;
+    let began = Instant::now();
     there.signal(Signal::KILL);
     ada.until_presence("Bob", "left").await;
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
     ada.until_network(true, 1).await;
 }
 
@@ -306,6 +309,33 @@ async fn without_a_broker_people_go_on_at_their_node(engine: Engine) {
     // Who is where is known as before.
     fay.join("new", None).await;
     fay.until_presence("Dan", "joined").await;
+}
+
+async fn a_room_that_was_opened_alone_gets_what_was_said_elsewhere(engine: Engine) {
+    let server = Server::start(engine).await;
+    let way = Way::new(server.port()).await;
+    let one = start_among(limits(), &server.address()).await;
+    let two = start_among(limits(), &engine.address(way.port)).await;
+    let mut ada = Member::in_room(&url(&one), "Ada", "lobby").await;
+    let mut bob = Member::in_room(&url(&two), "Bob", "other").await;
+    bob.until_network(true, 2).await;
+    way.cut();
+    bob.until("alone", |event| event["together"] == false).await;
+    ada.say_with("hello", "k1").await;
+    ada.message().await;
+    let joined = bob.join("lobby", None).await;
+    assert!(texts(&joined).is_empty());
+    bob.say_with("is anybody there?", "k2").await;
+    let said = bob.message().await;
+    // There may be more than that.
+    let mut eve = Member::named(&url(&two), "Eve").await;
+    assert_eq!(eve.join("lobby", said["id"].as_str()).await["resumed"], false);
+    way.mend();
+    bob.until("what was missed", |event| event["text"] == "hello").await;
+    ada.until("what has waited", |event| event["text"] == "is anybody there?").await;
+    let joined = Member::named(&url(&two), "Dan").await.join("lobby", said["id"].as_str()).await;
+    assert_eq!(texts(&joined), ["hello", "is anybody there?"]);
+    assert_eq!(joined["resumed"], true);
 }
 
 async fn what_comes_too_late_is_a_gap(engine: Engine) {
@@ -606,6 +636,10 @@ async fn a_node_stops_in_time_though_the_broker_hangs(engine: Engine) {
     server.signal("STOP");
     ada.say("lobby", "is anybody there?").await;
     ada.message().await;
+    // A room that is new waits for what the broker has kept, but not for long.
+    let began = Instant::now();
+    ada.join("other", None).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let began = Instant::now();
     node.signal(Signal::TERM);
     let finish = ada.end().await;
