@@ -73,7 +73,8 @@ impl Chat {
             .max_fragments(64)
             // Until then whoever does not answer is shown as being there.
             .close_timeout(Duration::from_secs(3))
-            .outbox_size(limits.lag);
+            // What was said in a room, and who is there, is more than that at the very most.
+            .outbox_size(2 * limits.lag);
         let server = Server::new()
             .config(config)
             .origins(origins)
