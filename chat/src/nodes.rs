@@ -93,7 +93,7 @@ impl Nodes {
             handle: Mutex::default(),
         };
         let said = broker.clone().prefix("chat.said").replay(limits.history, KEPT);
-        let said = said.max_message(64 << 10).max_queue(8 << 20);
+        let said = said.max_message(64 << 10).max_queue(QUEUE);
         let all = (4 << 10) + limits.people * (4 * limits.name + 4);
         let who = broker.clone().prefix("chat.who").max_message(all);
         let said = Backplane::attach(&wires.said, said);
@@ -124,14 +124,10 @@ impl Nodes {
         let Wires { said, who, .. } = &self.wires;
         let Some(handle) = self.wires.handle().clone() else { return Vec::new() };
         // What was said must not be missing; who is there is told again.
-        let policies = [LagPolicy::disconnect(), LagPolicy::drop_oldest()];
+        let policies = [LagPolicy::disconnect().max_bytes(SAID_LAG), LagPolicy::drop_oldest()];
         let groups = [said, who].into_iter().zip(policies);
         // Where it has ended, the next one joins.
-        groups
-            .filter_map(|(group, policy)| {
-                group.join_with(room, &handle, policy.max_bytes(LAG)).ok()
-            })
-            .collect()
+        groups.filter_map(|(group, policy)| group.join_with(room, &handle, policy).ok()).collect()
     }
 
     /// Tells the other nodes what was said.
@@ -334,8 +330,10 @@ fn log(what: &str) {
 
 /// For how long the broker keeps what was said.
 const KEPT: Duration = Duration::from_secs(24 * 3_600);
-/// How much of a room may wait to be heard.
-const LAG: usize = 256 << 10;
+/// How many bytes wait for the broker.
+const QUEUE: usize = 8 << 20;
+/// How much of what was said in a room may wait to be heard: another node's queue comes at once.
+const SAID_LAG: usize = 2 * QUEUE;
 const AT_ONCE: usize = 16;
 /// How long a new room waits for what the broker has kept.
 const LOADING: Duration = Duration::from_secs(2);

@@ -79,7 +79,7 @@ pub(crate) enum Event<'a> {
         together: bool,
         nodes: usize,
     },
-    /// So many messages of other nodes have not come, and will not.
+    /// So many messages of other nodes have not come, and will not; 0 if it is not known how many.
     Gap {
         room: &'a str,
         missed: u64,

@@ -59,8 +59,9 @@ struct State {
     people: People,
     /// Where other nodes are heard.
     wire: Vec<Membership>,
-    /// What the broker has kept may not be in the history.
-    is_stale: bool,
+    /// How often there was reason to ask what the broker has kept, and for how many of these it was.
+    doubts: u64,
+    allayed: u64,
     /// Of how many people elsewhere members may be told yet in this moment, and whose coming or going waits
     /// for the next: all that comes with a node, or goes with it, at once would be too much for them.
     changes_left: usize,
@@ -189,8 +190,8 @@ impl Rooms {
         }
         let name: Arc<str> = name.into();
         let wire = self.nodes.as_ref().map_or_else(Vec::new, |nodes| nodes.join(&name));
-        let is_stale = self.nodes.is_some();
-        let state = State { wire, is_stale, changes_left: CHANGES, ..State::default() };
+        let doubts = u64::from(self.nodes.is_some());
+        let state = State { wire, doubts, changes_left: CHANGES, ..State::default() };
         let room = Arc::new(Room {
             name: Arc::clone(&name),
             state: Mutex::new(state),
@@ -242,7 +243,9 @@ impl Rooms {
         for room in open.values() {
             let mut state = room.lock();
             state.wire = nodes.join(&room.name);
-            state.is_stale = true;
+            state.doubts += 1;
+            state.history.miss(now());
+            self.tell(room, &Event::Gap { room: &room.name, missed: 0 }, None);
         }
     }
 
@@ -322,13 +325,14 @@ impl Rooms {
     /// Everything that the broker has kept may be news.
     pub(crate) fn doubt(&self) {
         for room in self.open() {
-            room.lock().is_stale = true;
+            room.lock().doubts += 1;
         }
     }
 
     /// Takes in what the broker has kept, if it answers in time; tells whether it has.
     pub(crate) async fn load(&self, room: &Room) -> bool {
         let Some(nodes) = &self.nodes else { return true };
+        let doubts = room.lock().doubts;
         let ask = || self.announce(room, true);
         let Some(stored) = nodes.history(&room.name, ask, &self.limits).await else { return false };
         let mut guard = room.lock();
@@ -341,7 +345,7 @@ impl Rooms {
         });
         let tell = |said: &Said| self.tell(room, &Event::Message(said), None);
         state.history.merge(stored.collect(), &self.limits, tell);
-        state.is_stale = false;
+        state.allayed = doubts;
         true
     }
 
@@ -396,7 +400,7 @@ impl Rooms {
 impl Room {
     /// Whether the broker is to be asked again what it has kept.
     pub(crate) fn is_behind(&self) -> bool {
-        self.loaded.initialized() && self.lock().is_stale
+        self.loaded.initialized() && self.lock().is_stale()
     }
 
     fn is_over(&self, now: Instant, patience: Duration) -> bool {
@@ -410,6 +414,13 @@ impl Room {
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether the history may be without something that the broker has kept.
+    fn is_stale(&self) -> bool {
+        self.allayed < self.doubts
     }
 }
 
@@ -438,7 +449,7 @@ impl Seat {
             Some(nodes) => state.history.all(after, nodes.unsure_until()),
             None => state.history.after(after),
         };
-        let resumed = resumed && !state.is_stale;
+        let resumed = resumed && !state.is_stale();
         let people = state.people.names().map(|name| &**name).collect();
         let joined = Event::Joined { room: &room.name, people, messages, resumed };
         give(handle, joined.encode());
