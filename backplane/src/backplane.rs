@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -94,7 +95,12 @@ impl Backplane {
         match address {
             #[cfg(feature = "nats")]
             Address::Nats(address, options) => {
-                let nats = crate::engine::nats::Nats::new(&address, *options, &shared.limits)?;
+                let nats = crate::engine::nats::Nats::new(
+                    &address,
+                    *options,
+                    &shared.limits,
+                    &shared.subjects,
+                )?;
                 Box::pin(Self::start(shared, nats)).await
             }
             #[cfg(feature = "redis")]
@@ -107,7 +113,7 @@ impl Backplane {
 
     async fn start(shared: Shared, engine: impl Engine) -> Result<Self, Error> {
         let shared = Arc::new(shared);
-        let first = connect(&engine, shared.limits.timeout).await?;
+        let first = connect(&engine, &shared).await?;
         let changes: Changes = shared.group.changes();
         let (requests, asked) = mpsc::channel(MAX_REQUESTS);
         let driver = drive(engine, Arc::clone(&shared), first, changes, asked);
@@ -216,7 +222,9 @@ impl Backplane {
     /// # Errors
     ///
     /// [`Closed`](ErrorKind::Closed) if the backplane is closed, [`InvalidInput`](ErrorKind::InvalidInput) for
-    /// a name that is too long for an envelope, more than 255 bytes: such a topic stays on its node.
+    /// a name that is too long for an envelope, more than 255 bytes: such a topic stays on its node,
+    /// [`Denied`](ErrorKind::Denied) if the broker does not let this node subscribe it. NATS says so a
+    /// moment later: see [`Event::Refused`](crate::Event::Refused).
     ///
     /// # Cancel safety
     ///
@@ -232,10 +240,7 @@ impl Backplane {
     /// # Ok(()) }
     /// ```
     pub async fn ready(&self, topic: &str) -> Result<(), Error> {
-        if !is_topic(topic) {
-            let what = "a topic over many nodes has a name of 1 to 255 bytes";
-            return Err(Error::new(ErrorKind::InvalidInput, what));
-        }
+        valid(topic)?;
         let shared = &self.inner.shared;
         let mut subscriptions = shared.subscriptions.subscribe();
         let mut status = shared.status.subscribe();
@@ -244,8 +249,8 @@ impl Backplane {
                 return Err(Error::closed());
             }
             subscriptions.borrow_and_update();
-            if shared.is_subscribed(topic) {
-                return Ok(());
+            if let Some(subscribed) = shared.subscription(topic) {
+                return subscribed;
             }
             tokio::select! {
                 // Both are there as long as this is.
@@ -287,7 +292,8 @@ impl Backplane {
     /// # Errors
     ///
     /// [`Unsupported`](ErrorKind::Unsupported) without [`Broker::replay`]; the last error while there is no
-    /// connection; [`Timeout`](ErrorKind::Timeout) after [`Broker::timeout`].
+    /// connection; [`Timeout`](ErrorKind::Timeout) after [`Broker::timeout`];
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a name of more than 255 bytes.
     ///
     /// ```no_run
     /// # use wsweave::Handle;
@@ -299,40 +305,54 @@ impl Backplane {
     /// # Ok(()) }
     /// ```
     pub async fn history(&self, topic: &str, max: usize) -> Result<Vec<Message>, Error> {
+        valid(topic)?;
         let shared = &self.inner.shared;
-        if shared.limits.replay.is_none() {
+        let Some(retention) = shared.limits.replay else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "the broker is not told to keep messages",
             ));
-        }
+        };
         match self.status() {
             Status::Disconnected { error, .. } => return Err(error),
             Status::Closed => return Err(Error::closed()),
             Status::Connecting | Status::Connected => {}
         }
+        let topic: Arc<str> = topic.into();
+        let mut asked = max.clamp(1, retention.max_messages);
+        loop {
+            let stored = within(shared.limits.timeout, self.stored(&topic, asked)).await?;
+            let is_all = stored.len() < asked || asked >= retention.max_messages;
+            let mut messages = self.messages(&topic, stored);
+            if messages.len() >= max || is_all {
+                messages.drain(..messages.len().saturating_sub(max));
+                return Ok(messages);
+            }
+            asked = asked.saturating_mul(2).min(retention.max_messages);
+        }
+    }
+
+    async fn stored(&self, topic: &str, max: usize) -> Result<Vec<Bytes>, Error> {
         let (reply, replied) = oneshot::channel();
-        let request = History { subject: shared.subjects.topic(topic), max, reply };
-        let stored = within(shared.limits.timeout, async {
-            self.inner.requests.send(request).await.map_err(|_| Error::closed())?;
-            replied.await.map_err(|_| Error::new(ErrorKind::Io, "the connection is lost"))?
-        });
-        let topic = topic.into();
-        // What was not confirmed in time was sent twice.
+        let request = History { subject: self.inner.shared.subjects.topic(topic), max, reply };
+        self.inner.requests.send(request).await.map_err(|_| Error::closed())?;
+        replied.await.map_err(|_| Error::new(ErrorKind::Io, "the connection is lost"))?
+    }
+
+    /// Each of them once: what was not confirmed in time was sent twice.
+    fn messages(&self, topic: &Arc<str>, stored: Vec<Bytes>) -> Vec<Message> {
         let mut positions = Positions::new(usize::MAX);
-        positions.open(&topic);
+        positions.open(topic);
+        let now = std::time::Instant::now();
         let message = |envelope: Envelope| {
-            let observed = positions.observe(&topic, &envelope, std::time::Instant::now());
+            let observed = positions.observe(topic, &envelope, now);
             match envelope.body {
                 Body::Message(message) if observed != Observed::Duplicate => Some(message),
                 _ => None,
             }
         };
-        let envelopes = stored.await?.into_iter();
-        Ok(envelopes
-            .filter_map(|bytes| shared.parse(Some(&topic), bytes))
-            .filter_map(message)
-            .collect())
+        let envelope = |bytes| self.inner.shared.parse(Some(topic), bytes);
+        stored.into_iter().filter_map(envelope).filter_map(message).collect()
     }
 
     /// Sends what waits for the broker, as far as that is possible within [`Broker::timeout`], and says
@@ -357,7 +377,7 @@ impl Backplane {
         let closed = status.wait_for(|status| matches!(status, Status::Closed));
         if timeout(shared.limits.timeout, closed).await.is_err() {
             driver.abort();
-            shared.status.send_replace(Status::Closed);
+            shared.set_status(Status::Closed);
         }
         shared.queue.len().0
     }
@@ -378,6 +398,14 @@ impl fmt::Debug for Backplane {
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
+}
+
+fn valid(topic: &str) -> Result<(), Error> {
+    if is_topic(topic) {
+        return Ok(());
+    }
+    let what = "a topic over many nodes has a name of 1 to 255 bytes";
+    Err(Error::new(ErrorKind::InvalidInput, what))
 }
 
 const MAX_REQUESTS: usize = 64;

@@ -41,6 +41,7 @@ pub(crate) struct Limits {
     pub(crate) heartbeat: Duration,
     pub(crate) max_message: usize,
     pub(crate) max_queue: usize,
+    pub(crate) max_inbox: usize,
     pub(crate) max_nodes: usize,
     pub(crate) max_topics: usize,
     pub(crate) max_events: usize,
@@ -130,7 +131,7 @@ impl Broker {
     }
 
     /// Sets how many bytes wait for the broker while it is away, or slow. 8 MiB. A message counts with
-    /// its payload and about a hundred bytes.
+    /// its payload, the name of its topic and about a hundred bytes.
     ///
     /// ```
     /// # use wsweave_backplane::Broker;
@@ -138,6 +139,19 @@ impl Broker {
     /// ```
     pub fn max_queue(mut self, bytes: usize) -> Self {
         self.limits.max_queue = bytes;
+        self
+    }
+
+    /// Sets how many bytes wait here that have come from the broker: because the members are given more than
+    /// this process can do, or because what was missed is read first. 32 MiB. What does not fit is dropped
+    /// and [counted](crate::Stats::overrun), and is a gap.
+    ///
+    /// ```
+    /// # use wsweave_backplane::Broker;
+    /// let broker = Broker::nats("nats://127.0.0.1").max_inbox(8 << 20);
+    /// ```
+    pub fn max_inbox(mut self, bytes: usize) -> Self {
+        self.limits.max_inbox = bytes;
         self
     }
 
@@ -180,7 +194,8 @@ impl Broker {
     ///
     /// See [`Broker`] for an example.
     pub fn replay(mut self, max_messages: usize, max_age: Duration) -> Self {
-        self.limits.replay = Some(Retention { max_messages: max_messages.max(1), max_age });
+        let max_messages = max_messages.clamp(1, usize::MAX >> 1);
+        self.limits.replay = Some(Retention { max_messages, max_age });
         self
     }
 }
@@ -193,6 +208,7 @@ impl Default for Limits {
             heartbeat: Duration::from_secs(2),
             max_message: 1_000_000,
             max_queue: 8 << 20,
+            max_inbox: 32 << 20,
             max_nodes: 1_024,
             max_topics: 65_536,
             max_events: 1_024,

@@ -9,14 +9,15 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::StreamExt;
 use tokio::{
     sync::{mpsc, watch},
-    time::{sleep, timeout},
+    time::{interval, sleep, timeout},
 };
 use wsweave::{Change, Changes};
 
 use crate::{
-    engine::{Engine, Sender},
+    engine::Engine,
     error::{Error, ErrorKind},
     events::Event,
+    inbox::Inbox,
     receiving,
     sending::{self, History},
     shared::Shared,
@@ -31,14 +32,18 @@ pub(crate) enum End {
     Closed,
 }
 
+/// Both halves, and what comes.
+pub(crate) type Connection<E> = (<E as Engine>::Sender, <E as Engine>::Receiver, Inbox);
+
 pub(crate) async fn connect<E: Engine>(
     engine: &E,
-    limit: Duration,
-) -> Result<(E::Sender, E::Receiver), Error> {
-    match timeout(limit, engine.connect()).await {
-        Ok(connected) => connected,
-        Err(_) => Err(late(limit)),
-    }
+    shared: &Shared,
+) -> Result<Connection<E>, Error> {
+    let presence = Arc::clone(&shared.subjects.presence);
+    let overrun = Arc::clone(&shared.counters.overrun);
+    let inbox = Inbox::new(presence, shared.limits.max_inbox, overrun);
+    let (sender, receiver) = within(shared.limits.timeout, engine.connect(&inbox)).await?;
+    Ok((sender, receiver, inbox))
 }
 
 /// What takes too long is an error.
@@ -58,13 +63,14 @@ fn late(limit: Duration) -> Error {
 pub(crate) async fn drive<E: Engine>(
     engine: E,
     shared: Arc<Shared>,
-    first: (E::Sender, E::Receiver),
+    first: Connection<E>,
     changes: Changes,
     requests: mpsc::Receiver<History>,
 ) {
     let _closing = Closing(&shared);
     tokio::select! {
         () = follow(&shared, changes) => {}
+        () = expire(&shared) => {}
         () = stay_connected(&engine, &shared, first, requests) => {}
     }
 }
@@ -76,7 +82,7 @@ struct Closing<'a>(&'a Shared);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.queue.close();
-        self.0.status.send_replace(Status::Closed);
+        self.0.set_status(Status::Closed);
     }
 }
 
@@ -104,7 +110,7 @@ async fn follow(shared: &Shared, mut changes: Changes) {
 async fn stay_connected<E: Engine>(
     engine: &E,
     shared: &Arc<Shared>,
-    first: (E::Sender, E::Receiver),
+    first: Connection<E>,
     mut requests: mpsc::Receiver<History>,
 ) {
     let mut closing = shared.is_closing.subscribe();
@@ -113,8 +119,8 @@ async fn stay_connected<E: Engine>(
     loop {
         let began = Instant::now();
         let error = match connection {
-            Ok((sender, receiver)) => {
-                let end = converse(shared, sender, receiver, &mut requests, closing.clone()).await;
+            Ok(connection) => {
+                let end = converse::<E>(shared, connection, &mut requests, closing.clone()).await;
                 let End::Lost(error) = end else { return };
                 error
             }
@@ -124,12 +130,12 @@ async fn stay_connected<E: Engine>(
         if began.elapsed() >= shared.limits.silence() {
             waits = self::waits();
         }
-        tokio::select! {
-            () = sleep(waits.next().unwrap_or(MAX_WAIT)) => {}
-            _ = closing.wait_for(|is_closing| *is_closing) => return,
-        }
+        let again = async {
+            sleep(waits.next().unwrap_or(MAX_WAIT)).await;
+            connect(engine, shared).await
+        };
         connection = tokio::select! {
-            connection = connect(engine, shared.limits.timeout) => connection,
+            connection = again => connection,
             _ = closing.wait_for(|is_closing| *is_closing) => return,
         };
         if connection.is_ok() {
@@ -138,23 +144,34 @@ async fn stay_connected<E: Engine>(
     }
 }
 
+/// Without a connection nobody is heard of.
+async fn expire(shared: &Shared) {
+    let mut ticks = interval(shared.limits.heartbeat);
+    let mut status = shared.status.subscribe();
+    loop {
+        ticks.tick().await;
+        // It is there as long as this is.
+        let _ = status.wait_for(|status| matches!(status, Status::Disconnected { .. })).await;
+        shared.expire(Instant::now());
+    }
+}
+
 /// Both halves of one connection, until one of them fails.
-async fn converse(
+async fn converse<E: Engine>(
     shared: &Arc<Shared>,
-    sender: impl Sender,
-    receiver: impl crate::engine::Receiver,
+    (sender, receiver, inbox): Connection<E>,
     requests: &mut mpsc::Receiver<History>,
     closing: watch::Receiver<bool>,
 ) -> End {
     tokio::select! {
         end = sending::run(shared, &sender, requests, closing) => end,
-        error = receiving::run(shared, &sender, receiver) => End::Lost(error),
+        error = receiving::run(shared, &sender, receiver, inbox) => End::Lost(error),
     }
 }
 
 /// The topics are subscribed.
 pub(crate) fn connected(shared: &Shared) {
-    shared.status.send_replace(Status::Connected);
+    shared.set_status(Status::Connected);
     if shared.counters.reconnects.get() > 0 {
         shared.tell(Event::Connected);
     }

@@ -61,14 +61,23 @@ pub enum Invalid {
 }
 
 impl Envelope {
+    /// Of what it carries, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match &self.body {
+            Body::Message(message) => message.len(),
+            Body::Changes(entries) | Body::Beat(entries) => entries.iter().map(Entry::len).sum(),
+            Body::Farewell => 0,
+        }
+    }
+
     pub(crate) fn encode(&self) -> Bytes {
-        let (kind, len) = match &self.body {
-            Body::Message(message) => (u8::from(message.is_binary()), message.len()),
-            Body::Changes(entries) => (CHANGES, entries.iter().map(Entry::len).sum()),
-            Body::Beat(entries) => (BEAT, entries.iter().map(Entry::len).sum()),
-            Body::Farewell => (FAREWELL, 0),
+        let kind = match &self.body {
+            Body::Message(message) => u8::from(message.is_binary()),
+            Body::Changes(_) => CHANGES,
+            Body::Beat(_) => BEAT,
+            Body::Farewell => FAREWELL,
         };
-        let mut bytes = BytesMut::with_capacity(HEAD + len);
+        let mut bytes = BytesMut::with_capacity(HEAD + self.len());
         bytes.put_u8(VERSION);
         bytes.put_u8(kind);
         bytes.put_u128(self.origin.0);

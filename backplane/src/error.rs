@@ -143,6 +143,9 @@ pub enum UnsentReason {
     TooLarge,
     /// The name of the topic is empty, or has more than 255 bytes.
     InvalidTopic,
+    /// The broker has refused it, or to keep it: only this message, and not for its size. Why is an
+    /// [event](crate::Event::Refused).
+    Refused,
     /// The backplane is closed.
     Closed,
 }
@@ -153,6 +156,7 @@ impl fmt::Display for UnsentReason {
             Self::Full => "the queue for the broker is full",
             Self::TooLarge => "it is too large",
             Self::InvalidTopic => "the name of the topic is empty or too long",
+            Self::Refused => "the broker has refused it",
             Self::Closed => "the backplane is closed",
         })
     }

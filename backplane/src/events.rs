@@ -67,6 +67,14 @@ pub enum Event {
         /// Why it does not go.
         reason: UnsentReason,
     },
+    /// The broker does not do what this node wants: to hear a topic, to publish or keep a message, to give
+    /// what it has kept. What is lost by that is missed, or unsent.
+    Refused {
+        /// Of which topic; `None` if it is not about one.
+        topic: Option<Arc<str>>,
+        /// What the broker says, or why it cannot.
+        error: Error,
+    },
     /// The broker delivered what is no envelope, and nothing was done with it.
     Invalid {
         /// Where it came; `None` if that was no topic.

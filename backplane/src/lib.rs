@@ -35,6 +35,7 @@ mod engine;
 mod envelope;
 mod error;
 mod events;
+mod inbox;
 mod local;
 mod node_id;
 mod positions;

@@ -6,12 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{envelope::Envelope, node_id::NodeId};
+use crate::{engine::Cursor, envelope::Envelope, node_id::NodeId};
 
 /// Of the topics that are subscribed alone: what is not, is not missed.
 #[derive(Debug)]
 pub(crate) struct Positions {
     topics: HashMap<Arc<str>, HashMap<NodeId, Position>>,
+    /// Up to where the topics were read of what the broker keeps.
+    cursors: HashMap<Arc<str>, Cursor>,
     /// Messages that a node says it has sent, and that have not come.
     claims: HashMap<(Arc<str>, NodeId), Claim>,
     max_nodes: usize,
@@ -52,7 +54,8 @@ pub(crate) struct Missing {
 
 impl Positions {
     pub(crate) fn new(max_nodes: usize) -> Self {
-        Self { topics: HashMap::new(), claims: HashMap::new(), max_nodes: max_nodes.max(1) }
+        let (topics, cursors, claims) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { topics, cursors, claims, max_nodes: max_nodes.max(1) }
     }
 
     /// From now on the topic's messages are counted.
@@ -64,8 +67,21 @@ impl Positions {
         self.topics.contains_key(topic)
     }
 
+    /// Where to read on; `None` if that is not known.
+    pub(crate) fn cursor(&self, topic: &str) -> Option<Cursor> {
+        self.cursors.get(topic).cloned()
+    }
+
+    /// The topic was read up to here.
+    pub(crate) fn move_cursor(&mut self, topic: &Arc<str>, cursor: Cursor) {
+        if self.has(topic) {
+            self.cursors.insert(Arc::clone(topic), cursor);
+        }
+    }
+
     pub(crate) fn close(&mut self, topic: &Arc<str>) {
         self.topics.remove(topic);
+        self.cursors.remove(topic);
         self.claims.retain(|(claimed, _), _| claimed != topic);
     }
 
@@ -133,13 +149,19 @@ impl Positions {
         overdue.map(|((topic, _), _)| Arc::clone(topic)).collect()
     }
 
-    /// Gives up what is overdue; should it come later, it is taken all the same.
-    pub(crate) fn give_up(&mut self, now: Instant, patience: Duration) -> Vec<Missing> {
+    /// Gives up what is overdue, in one topic or in all; should it come later, it is taken all the same.
+    pub(crate) fn give_up(
+        &mut self,
+        only: Option<&str>,
+        now: Instant,
+        patience: Duration,
+    ) -> Vec<Missing> {
         self.overdue(now, patience);
         let mut missing = Vec::new();
         let Self { topics, claims, .. } = self;
         claims.retain(|(topic, node), claim| {
-            if now.duration_since(claim.since) < patience {
+            let is_meant = only.is_none_or(|only| *only == **topic);
+            if !is_meant || now.duration_since(claim.since) < patience {
                 return true;
             }
             if let Some(position) = topics.get_mut(topic).and_then(|nodes| nodes.get_mut(node)) {

@@ -119,6 +119,13 @@ impl Nodes {
         silent.into_iter().filter_map(|node| Some((node, self.remove(node)?))).collect()
     }
 
+    /// After a time without a broker: who was there has some time to say so.
+    pub(crate) fn spare(&mut self, now: Instant) {
+        for node in self.known.values_mut() {
+            node.heard = now;
+        }
+    }
+
     pub(crate) fn presence(&self, topic: &str, local: usize) -> Presence {
         let count = |(node, known): (&NodeId, &Node)| {
             known.topics.get(topic).map(|count| (*node, count.members))

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::{Notify, watch};
@@ -32,8 +32,15 @@ struct State {
     pushed: u64,
     epoch: u64,
     /// Of each topic the number of the last message, of which not all need to be sent.
-    numbers: HashMap<Arc<str>, u64>,
+    numbers: HashMap<Arc<str>, Last>,
     is_closed: bool,
+}
+
+/// The last message of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) number: u64,
+    pub(crate) at: Instant,
 }
 
 impl Queue {
@@ -68,12 +75,12 @@ impl Queue {
         if len > max_message {
             return Err(UnsentReason::TooLarge);
         }
-        if state.bytes + cost(HEAD + len) > self.max_bytes {
+        if state.bytes + cost(&subject, HEAD + len) > self.max_bytes {
             return Err(UnsentReason::Full);
         }
         let body = Body::Message(message);
         let envelope = Envelope { origin: node, epoch: state.epoch, sequence, body }.encode();
-        state.bytes += cost(envelope.len());
+        state.bytes += cost(&subject, envelope.len());
         state.pushed += 1;
         state.waiting.push_back(Outgoing { subject, envelope, is_kept: true });
         drop(state);
@@ -102,7 +109,8 @@ impl Queue {
     pub(crate) fn confirm(&self, count: usize) {
         let mut state = self.lock();
         let sent: Vec<_> = state.waiting.drain(..count).collect();
-        state.bytes -= sent.iter().map(|outgoing| cost(outgoing.envelope.len())).sum::<usize>();
+        let cost = |sent: &Outgoing| cost(&sent.subject, sent.envelope.len());
+        state.bytes -= sent.iter().map(cost).sum::<usize>();
         drop(state);
         self.confirmed.send_modify(|confirmed| *confirmed += count as u64);
     }
@@ -115,11 +123,10 @@ impl Queue {
         let _ = confirmed.wait_for(|confirmed| *confirmed >= pushed).await;
     }
 
-    /// The epoch, and the numbers of the last messages if all of them were sent.
-    pub(crate) fn sent(&self) -> (u64, HashMap<Arc<str>, u64>) {
+    /// The last messages of the topics, if all of them were sent.
+    pub(crate) fn sent(&self) -> HashMap<Arc<str>, Last> {
         let state = self.lock();
-        let numbers = if state.waiting.is_empty() { state.numbers.clone() } else { HashMap::new() };
-        (state.epoch, numbers)
+        if state.waiting.is_empty() { state.numbers.clone() } else { HashMap::new() }
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -147,22 +154,23 @@ impl Queue {
 
 impl State {
     fn next_number(&mut self, topic: &str) -> u64 {
-        if let Some(number) = self.numbers.get_mut(topic) {
-            *number += 1;
-            return *number;
+        let at = Instant::now();
+        if let Some(last) = self.numbers.get_mut(topic) {
+            *last = Last { number: last.number + 1, at };
+            return last.number;
         }
         if self.numbers.len() >= MAX_NUMBERED {
             self.numbers.clear();
             self.epoch = micros().max(self.epoch + 1);
         }
-        self.numbers.insert(topic.into(), 1);
+        self.numbers.insert(topic.into(), Last { number: 1, at });
         1
     }
 }
 
 /// What an envelope counts: also for its place in the queue.
-fn cost(len: usize) -> usize {
-    len + size_of::<Outgoing>()
+fn cost(subject: &str, len: usize) -> usize {
+    subject.len() + len + size_of::<Outgoing>()
 }
 
 fn micros() -> u64 {

@@ -1,33 +1,45 @@
 //! The half of a connection that receives: subscriptions, messages, and what other nodes say of themselves.
 
 use std::{
-    collections::{HashMap, HashSet},
-    future::ready,
+    collections::{HashMap, VecDeque},
+    convert::Infallible,
     sync::Arc,
     time::Instant,
 };
 
 use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     driver::{connected, within},
-    engine::{Receiver, Sender},
-    error::{Error, ErrorKind},
+    engine::{Receiver, Sender, Stored},
+    envelope::Envelope,
+    error::{Error, ErrorKind, UnsentReason},
+    inbox::{Arrival, Inbox, Refused, What},
     positions::Observed,
     shared::Shared,
     status::Status,
 };
 
 /// Returns when the connection is lost.
-pub(crate) async fn run(shared: &Shared, sender: &impl Sender, receiver: impl Receiver) -> Error {
+pub(crate) async fn run(
+    shared: &Shared,
+    sender: &impl Sender,
+    receiver: impl Receiver,
+    inbox: Inbox,
+) -> Error {
     let receiving = Receiving {
         shared,
         sender,
         receiver,
+        inbox,
         topics: HashMap::new(),
-        behind: HashSet::new(),
-        heard: Instant::now(),
+        behind: HashMap::new(),
+        parked: 0,
+        to_read: VecDeque::new(),
+        reads: FuturesUnordered::new(),
+        read: 0,
     };
     match receiving.run().await {
         Ok(never) => match never {},
@@ -39,18 +51,50 @@ struct Receiving<'a, S, R> {
     shared: &'a Shared,
     sender: &'a S,
     receiver: R,
+    inbox: Inbox,
     /// What is subscribed, by subject.
     topics: HashMap<Arc<str>, Arc<str>>,
-    /// The topics that were subscribed again, of which what was missed has not been read yet.
-    behind: HashSet<Arc<str>>,
-    /// When something came, be it our own beat.
-    heard: Instant,
+    /// The topics of which what was missed has to be read first.
+    behind: HashMap<Arc<str>, Behind>,
+    /// The bytes that wait for that.
+    parked: usize,
+    /// Those of them that nobody reads yet.
+    to_read: VecDeque<Arc<str>>,
+    reads: FuturesUnordered<BoxFuture<'static, Read>>,
+    /// How many were begun.
+    read: u64,
+}
+
+/// A topic of which something is missing that the broker may have kept. What comes meanwhile waits, so that
+/// the order stays.
+#[derive(Default)]
+struct Behind {
+    reading: Reading,
+    has_failed: bool,
+    parked: Vec<(Envelope, Instant)>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Reading {
+    #[default]
+    Waiting,
+    /// Which read it is, and since when.
+    Begun(u64, Instant),
+    /// It is tried again with the next tick.
+    Failed,
+}
+
+struct Read {
+    topic: Arc<str>,
+    reading: Reading,
+    stored: Result<Stored, Error>,
 }
 
 impl<S: Sender, R: Receiver> Receiving<'_, S, R> {
-    async fn run(mut self) -> Result<std::convert::Infallible, Error> {
+    async fn run(mut self) -> Result<Infallible, Error> {
         let shared = self.shared;
-        shared.status.send_replace(Status::Connecting);
+        shared.set_status(Status::Connecting);
+        shared.spare_nodes(Instant::now());
         let presence = [Arc::clone(&shared.subjects.presence)];
         within(shared.limits.timeout, self.receiver.subscribe(&presence)).await?;
         self.follow_topics().await?;
@@ -58,141 +102,272 @@ impl<S: Sender, R: Receiver> Receiving<'_, S, R> {
         let mut ticks = interval(shared.limits.heartbeat);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.begin_reads();
             tokio::select! {
-                received = self.receiver.next() => {
-                    let (subject, bytes) = received?;
-                    self.receive(&subject, bytes).await?;
-                }
+                arrival = self.inbox.next() => self.arrived(arrival?),
                 () = shared.local.unsubscribed() => self.follow_topics().await?,
-                () = ready(()), if !self.behind.is_empty() => {
-                    let topic = self.behind.iter().next().cloned();
-                    self.catch_up(topic.as_ref()).await?;
-                }
-                _ = ticks.tick() => self.tick().await?,
+                Some(read) = self.reads.next() => self.finish(read),
+                _ = ticks.tick() => self.tick()?,
             }
         }
     }
 
-    async fn receive(&mut self, subject: &Arc<str>, bytes: Bytes) -> Result<(), Error> {
+    fn arrived(&mut self, Arrival { at, what }: Arrival) {
         let shared = self.shared;
-        self.heard = Instant::now();
+        match what {
+            What::Envelope { subject, bytes } => self.receive(&subject, bytes, at),
+            What::Refused(Refused::Publish(subject, error)) => {
+                let topic = shared.subjects.topic_of(&subject);
+                shared.refused(Some(&topic), error);
+                shared.unsent(topic, UnsentReason::Refused);
+            }
+            What::Refused(Refused::Subscribe(subject, error)) => {
+                if let Some(topic) = self.topics.remove(&subject) {
+                    shared.refuse_topic(&topic, error);
+                }
+            }
+            What::Refused(Refused::Other(error)) => shared.refused(None, error),
+        }
+    }
+
+    fn receive(&mut self, subject: &Arc<str>, bytes: Bytes, at: Instant) {
+        let shared = self.shared;
         let topic = self.topics.get(subject).cloned();
         if topic.is_none() && *subject != shared.subjects.presence {
             // It was on its way when the topic was left.
-            return Ok(());
+            return;
         }
-        let Some(envelope) = shared.parse(topic.as_ref(), bytes) else { return Ok(()) };
+        let Some(envelope) = shared.parse(topic.as_ref(), bytes) else { return };
         if envelope.origin == shared.node {
-            return Ok(());
+            return;
         }
         let Some(topic) = topic else {
-            if shared.hear(envelope) {
+            if shared.hear(envelope, at) {
                 shared.local.announce_all();
             }
-            return Ok(());
+            return;
         };
         if shared.limits.replay.is_some() {
             let observed = shared.positions().look(&topic, &envelope);
-            let is_gap = matches!(observed, Observed::New { missed: 1.. });
-            if is_gap || self.behind.contains(&topic) {
-                self.catch_up(Some(&topic)).await?;
+            if matches!(observed, Observed::New { missed: 1.. }) {
+                self.fall_behind(&topic);
             }
         }
-        if shared.deliver(&topic, envelope) == Observed::Duplicate {
-            shared.counters.duplicates.add(1);
+        match self.behind.get_mut(&topic) {
+            Some(behind) if self.parked + cost(&envelope) <= shared.limits.max_inbox => {
+                self.parked += cost(&envelope);
+                behind.parked.push((envelope, at));
+            }
+            Some(_) => shared.counters.overrun.add(1),
+            None => self.deliver(&topic, envelope, at),
         }
-        Ok(())
+    }
+
+    fn deliver(&self, topic: &Arc<str>, envelope: Envelope, at: Instant) {
+        if self.shared.deliver(topic, envelope, at) == Observed::Duplicate {
+            self.shared.counters.duplicates.add(1);
+        }
     }
 
     /// Subscribes and unsubscribes what has changed among the local topics.
     async fn follow_topics(&mut self) -> Result<(), Error> {
         let shared = self.shared;
         let (wanted, unwanted) = shared.local.take_unsubscribed();
+        // At once, so that nothing is forgotten if the broker goes away meanwhile.
+        let mut subjects = Vec::new();
+        for topic in unwanted.into_iter().filter(|topic| shared.leave_topic(topic)) {
+            shared.positions().close(&topic);
+            if let Some(behind) = self.behind.remove(&topic) {
+                self.parked -= behind.cost();
+            }
+            let subject = shared.subjects.topic(&topic);
+            if self.topics.remove(&subject).is_some() {
+                subjects.push(subject);
+            }
+        }
+        for subjects in subjects.chunks(MAX_CHUNK) {
+            within(shared.limits.timeout, self.receiver.unsubscribe(subjects)).await?;
+        }
+        let wanted = wanted.into_iter().map(|topic| (shared.subjects.topic(&topic), topic));
+        // The last member may have left, and another one come.
+        let wanted: Vec<_> =
+            wanted.filter(|(subject, _)| !self.topics.contains_key(subject)).collect();
+        self.open(&wanted).await;
         for topics in wanted.chunks(MAX_CHUNK) {
             self.subscribe(topics).await?;
         }
-        for topics in unwanted.chunks(MAX_CHUNK) {
-            let subjects: Vec<_> =
-                topics.iter().map(|topic| shared.subjects.topic(topic)).collect();
-            for (topic, subject) in topics.iter().zip(&subjects) {
-                self.topics.remove(subject);
-                self.behind.remove(topic);
-                shared.positions().close(topic);
-            }
-            shared.set_subscribed(topics, false);
-            within(shared.limits.timeout, self.receiver.unsubscribe(&subjects)).await?;
-        }
         Ok(())
     }
 
-    async fn subscribe(&mut self, topics: &[Arc<str>]) -> Result<(), Error> {
+    /// Counts from now on, and finds out where to read what is missed from now on: what is there before the
+    /// first member is, no member has missed.
+    async fn open(&mut self, topics: &[(Arc<str>, Arc<str>)]) {
         let shared = self.shared;
-        for topic in topics {
-            if shared.limits.replay.is_some() && !shared.positions().has(topic) {
-                self.skip(topic).await?;
+        let (mut unknown, mut known) = (Vec::new(), Vec::new());
+        {
+            let mut positions = shared.positions();
+            for (_, topic) in topics {
+                let topics =
+                    if positions.cursor(topic).is_some() { &mut known } else { &mut unknown };
+                topics.push(topic);
+                positions.open(topic);
             }
-            shared.positions().open(topic);
         }
-        let subjects: Vec<_> = topics.iter().map(|topic| shared.subjects.topic(topic)).collect();
-        within(shared.limits.timeout, self.receiver.subscribe(&subjects)).await?;
-        self.topics.extend(subjects.into_iter().zip(topics.iter().cloned()));
-        if shared.limits.replay.is_some() {
-            self.behind.extend(topics.iter().cloned());
+        // We were away.
+        for topic in known {
+            self.fall_behind(topic);
         }
-        shared.set_subscribed(topics, true);
+        if unknown.is_empty() || shared.limits.replay.is_none() {
+            return;
+        }
+        match within(shared.limits.timeout, self.sender.end()).await {
+            Ok(end) => {
+                for topic in unknown {
+                    shared.positions().move_cursor(topic, end.clone());
+                }
+            }
+            Err(error) => shared.refused(None, error),
+        }
+    }
+
+    async fn subscribe(&mut self, topics: &[(Arc<str>, Arc<str>)]) -> Result<(), Error> {
+        match self.try_subscribe(topics).await {
+            Err(error) if error.kind() == ErrorKind::Denied => {
+                // It may be for one of them.
+                for topic in topics {
+                    match self.try_subscribe(std::slice::from_ref(topic)).await {
+                        Err(error) if error.kind() == ErrorKind::Denied => {
+                            self.shared.refuse_topic(&topic.1, error);
+                        }
+                        result => result?,
+                    }
+                }
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    async fn try_subscribe(&mut self, topics: &[(Arc<str>, Arc<str>)]) -> Result<(), Error> {
+        let subjects: Vec<_> = topics.iter().map(|(subject, _)| Arc::clone(subject)).collect();
+        within(self.shared.limits.timeout, self.receiver.subscribe(&subjects)).await?;
+        self.topics.extend(topics.iter().cloned());
+        self.shared.enter_topics(topics.iter().map(|(_, topic)| topic));
         Ok(())
     }
 
-    /// What is there before the first member is, no member has missed.
-    async fn skip(&mut self, topic: &Arc<str>) -> Result<(), Error> {
+    /// What is missing in a topic is to be read.
+    fn fall_behind(&mut self, topic: &Arc<str>) {
+        if !self.behind.contains_key(topic) {
+            self.behind.insert(Arc::clone(topic), Behind::default());
+            self.to_read.push_back(Arc::clone(topic));
+        }
+    }
+
+    /// A few at a time.
+    fn begin_reads(&mut self) {
         let shared = self.shared;
-        let stored = self.stored(topic).await?;
-        let mut positions = shared.positions();
-        positions.open(topic);
-        for envelope in stored.into_iter().filter_map(|bytes| shared.parse(Some(topic), bytes)) {
-            positions.observe(topic, &envelope, Instant::now());
+        while self.reads.len() < MAX_READS {
+            let Some(topic) = self.to_read.pop_front() else { return };
+            let Some(behind) = self.behind.get_mut(&topic) else { continue };
+            if behind.reading != Reading::Waiting {
+                continue;
+            }
+            self.read += 1;
+            let reading = Reading::Begun(self.read, self.inbox.clock());
+            behind.reading = reading;
+            let after = shared.positions().cursor(&topic);
+            let (sender, subject) = (self.sender.clone(), shared.subjects.topic(&topic));
+            let max = shared.limits.replay.map_or(0, |retention| retention.max_messages);
+            let limit = shared.limits.timeout;
+            let read = async move {
+                let stored = match after {
+                    Some(after) => within(limit, sender.stored(&subject, Some(&after), max)).await,
+                    // That it is not known was told.
+                    None => Ok(Stored::default()),
+                };
+                Read { topic, reading, stored }
+            };
+            self.reads.push(read.boxed());
         }
-        Ok(())
     }
 
-    /// Reads from what the broker has kept what has not come.
-    async fn catch_up(&mut self, topic: Option<&Arc<str>>) -> Result<(), Error> {
-        let (shared, Some(topic)) = (self.shared, topic) else { return Ok(()) };
-        self.behind.remove(topic);
-        for bytes in self.stored(topic).await? {
-            let envelope = shared.parse(Some(topic), bytes);
-            if let Some(envelope) = envelope.filter(|envelope| envelope.origin != shared.node) {
-                shared.deliver(topic, envelope);
+    fn finish(&mut self, Read { topic, reading, stored }: Read) {
+        let shared = self.shared;
+        // It may have been left meanwhile, and even joined again.
+        let behind = self.behind.get_mut(&topic).filter(|behind| behind.reading == reading);
+        let (Some(behind), Reading::Begun(_, begun)) = (behind, reading) else { return };
+        let Stored { envelopes, end } = match stored {
+            Ok(stored) => stored,
+            Err(error) if error.kind() != ErrorKind::Denied && !behind.has_failed => {
+                (behind.reading, behind.has_failed) = (Reading::Failed, true);
+                return;
+            }
+            Err(error) => {
+                shared.refused(Some(&topic), error);
+                Stored::default()
+            }
+        };
+        let behind = self.behind.remove(&topic).unwrap_or_default();
+        self.parked -= behind.cost();
+        for envelope in envelopes.into_iter().filter_map(|bytes| shared.parse(Some(&topic), bytes))
+        {
+            if envelope.origin != shared.node {
+                shared.deliver(&topic, envelope, begun);
             }
         }
-        Ok(())
-    }
-
-    async fn stored(&mut self, topic: &Arc<str>) -> Result<Vec<Bytes>, Error> {
-        let (limits, subject) = (&self.shared.limits, self.shared.subjects.topic(topic));
-        let max = limits.replay.map_or(0, |retention| retention.max_messages);
-        within(limits.timeout, self.sender.stored(&subject, max)).await
-    }
-
-    async fn tick(&mut self) -> Result<(), Error> {
-        let (shared, patience) = (self.shared, self.shared.limits.heartbeat);
-        // Our own beats should come at the least.
-        if self.heard.elapsed() > shared.limits.silence() + shared.limits.timeout {
-            return Err(Error::new(ErrorKind::Timeout, "the broker has fallen silent"));
+        if let Some(end) = end {
+            shared.positions().move_cursor(&topic, end);
         }
-        shared.expire();
-        if shared.limits.replay.is_some() {
-            let overdue = shared.positions().overdue(Instant::now(), patience);
-            for topic in overdue {
-                self.catch_up(Some(&topic)).await?;
-            }
+        for (envelope, at) in behind.parked {
+            self.deliver(&topic, envelope, at);
         }
-        let missing = shared.positions().give_up(Instant::now(), patience);
+        let missing = shared.positions().give_up(Some(&topic), begun, shared.limits.heartbeat);
         for missing in missing {
             shared.miss(missing);
+        }
+    }
+
+    fn tick(&mut self) -> Result<(), Error> {
+        let (shared, patience) = (self.shared, self.shared.limits.heartbeat);
+        // Our own beats should come at the least.
+        if self.inbox.heard().elapsed() > shared.limits.silence() + shared.limits.timeout {
+            return Err(Error::new(ErrorKind::Timeout, "the broker has fallen silent"));
+        }
+        // What waits in the inbox is not silence.
+        let now = self.inbox.clock();
+        shared.expire(now);
+        for (topic, behind) in &mut self.behind {
+            if behind.reading == Reading::Failed {
+                behind.reading = Reading::Waiting;
+                self.to_read.push_back(Arc::clone(topic));
+            }
+        }
+        if shared.limits.replay.is_some() {
+            let overdue = shared.positions().overdue(now, patience);
+            for topic in &overdue {
+                self.fall_behind(topic);
+            }
+        } else {
+            let missing = shared.positions().give_up(None, now, patience);
+            for missing in missing {
+                shared.miss(missing);
+            }
         }
         Ok(())
     }
 }
 
+impl Behind {
+    fn cost(&self) -> usize {
+        self.parked.iter().map(|(envelope, _)| cost(envelope)).sum()
+    }
+}
+
+fn cost(envelope: &Envelope) -> usize {
+    envelope.len() + size_of::<(Envelope, Instant)>()
+}
+
 const MAX_CHUNK: usize = 500;
+/// Each of them has a consumer at NATS.
+const MAX_READS: usize = 8;

@@ -1,6 +1,7 @@
 //! The half of a connection that sends: what is queued, beats, and the requests for history.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -8,14 +9,16 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     sync::{mpsc, oneshot, watch},
+    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
 use crate::{
     driver::{End, within},
-    engine::{Outgoing, Sender},
+    engine::{Outgoing, Refusal, Sender},
     envelope::{Body, Entry, Envelope},
     error::{Error, UnsentReason},
+    queue::Last,
     shared::{MAX_BEAT, Shared},
 };
 
@@ -32,7 +35,7 @@ pub(crate) async fn run(
     requests: &mut mpsc::Receiver<History>,
     closing: watch::Receiver<bool>,
 ) -> End {
-    let sending = Sending { shared, sender, announcement: None };
+    let sending = Sending { shared, sender, announcement: None, answers: JoinSet::new() };
     match sending.run(requests, closing).await {
         Ok(()) => End::Closed,
         Err(error) => End::Lost(error),
@@ -44,6 +47,8 @@ struct Sending<'a, S> {
     sender: &'a S,
     /// When the changes of presence go out: a little later, so that several go at once.
     announcement: Option<Instant>,
+    /// The requests that the broker works on.
+    answers: JoinSet<()>,
 }
 
 impl<S: Sender> Sending<'_, S> {
@@ -69,41 +74,42 @@ impl<S: Sender> Sending<'_, S> {
                     self.announcement = Some(Instant::now() + GATHERING);
                 }
                 () = until(announcement) => self.announce().await?,
-                Some(request) = requests.recv() => self.answer(request),
+                Some(_) = self.answers.join_next() => {}
+                Some(request) = requests.recv(), if self.answers.len() < MAX_ANSWERS => {
+                    self.answer(request);
+                }
                 _ = closing.changed() => {}
             }
         }
     }
 
     async fn send_queued(&self) -> Result<(), Error> {
-        let batch = self.shared.queue.batch();
+        let shared = self.shared;
+        let batch = shared.queue.batch();
         let (count, max) = (batch.len(), self.sender.max_envelope());
         let (batch, large): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|outgoing| outgoing.envelope.len() <= max);
-        self.send(&batch).await?;
-        self.shared.queue.confirm(count);
-        self.shared.counters.sent.add(batch.len() as u64);
+        let refusals = self.send(&batch).await?;
+        shared.queue.confirm(count);
+        shared.counters.sent.add((batch.len() - refusals.len()) as u64);
         for outgoing in large {
-            let topic = self.shared.subjects.topic_of(&outgoing.subject);
-            self.shared.unsent(topic, UnsentReason::TooLarge);
+            let topic = shared.subjects.topic_of(&outgoing.subject);
+            shared.unsent(topic, UnsentReason::TooLarge);
+        }
+        for Refusal { index, reason, error } in refusals {
+            let topic = shared.subjects.topic_of(&batch[index].subject);
+            shared.refused(Some(&topic), error);
+            shared.unsent(topic, reason);
         }
         Ok(())
     }
 
-    /// All topics with members, or with messages of ours.
     async fn beat(&self) -> Result<(), Error> {
-        self.shared.rounds.fetch_add(1, Ordering::Relaxed);
-        let mut members = self.shared.local.topics();
-        let (_, numbers) = self.shared.queue.sent();
-        for topic in numbers.keys() {
-            members.entry(Arc::clone(topic)).or_default();
-        }
-        let entry = |(topic, members): (Arc<str>, usize)| {
-            let last = numbers.get(&topic).copied().unwrap_or(0);
-            Entry { topic, members: u32::try_from(members).unwrap_or(u32::MAX), last }
-        };
-        let entries = members.into_iter().take(self.shared.limits.max_topics).map(entry);
-        self.say(parts(entries).map(Body::Beat).collect()).await
+        let Shared { rounds, local, queue, limits, .. } = self.shared;
+        rounds.fetch_add(1, Ordering::Relaxed);
+        let recent = limits.heartbeat * REMEMBERED;
+        let entries = entries(local.topics(), &queue.sent(), limits.max_topics, recent);
+        self.say(parts(entries.into_iter()).map(Body::Beat).collect()).await
     }
 
     async fn announce(&mut self) -> Result<(), Error> {
@@ -125,26 +131,55 @@ impl<S: Sender> Sending<'_, S> {
             is_kept: false,
         };
         let batch: Vec<_> = bodies.into_iter().map(outgoing).collect();
-        self.send(&batch).await
+        // Without presence there is no backplane.
+        self.send(&batch).await?.into_iter().next().map_or(Ok(()), |refusal| Err(refusal.error))
     }
 
-    async fn send(&self, batch: &[Outgoing]) -> Result<(), Error> {
+    async fn send(&self, batch: &[Outgoing]) -> Result<Vec<Refusal>, Error> {
         within(self.shared.limits.timeout, self.sender.send(batch)).await
     }
 
     /// Beside everything else: the broker may take its time.
-    fn answer(&self, History { subject, max, mut reply }: History) {
+    fn answer(&mut self, History { subject, max, mut reply }: History) {
         let (sender, limit) = (self.sender.clone(), self.shared.limits.timeout);
-        tokio::spawn(async move {
+        self.answers.spawn(async move {
             tokio::select! {
-                stored = within(limit, sender.stored(&subject, max)) => {
+                stored = within(limit, sender.stored(&subject, None, max)) => {
                     // Nobody may be there to take it.
-                    let _ = reply.send(stored);
+                    let _ = reply.send(stored.map(|stored| stored.envelopes));
                 }
                 () = reply.closed() => {}
             }
         });
     }
+}
+
+/// What a beat says: the topics with members, and behind them those in which we have published lately, the
+/// last ones first. Where there are too many it is the same ones each time.
+fn entries(
+    members: HashMap<Arc<str>, usize>,
+    sent: &HashMap<Arc<str>, Last>,
+    max: usize,
+    recent: Duration,
+) -> Vec<Entry> {
+    let now = std::time::Instant::now();
+    let is_recent = |(topic, last): &(Arc<str>, Last)| {
+        !members.contains_key(topic) && now.duration_since(last.at) < recent
+    };
+    let mut others: Vec<_> =
+        sent.iter().map(|(topic, last)| (Arc::clone(topic), *last)).filter(is_recent).collect();
+    others.sort_unstable_by_key(|(_, last)| std::cmp::Reverse(last.at));
+    let mut topics: Vec<_> = members.into_iter().collect();
+    if topics.len() > max {
+        topics.sort_unstable();
+    }
+    let members = topics.into_iter().map(|(topic, members)| {
+        let last = sent.get(&topic).map_or(0, |last| last.number);
+        Entry { topic, members: u32::try_from(members).unwrap_or(u32::MAX), last }
+    });
+    let others =
+        others.into_iter().map(|(topic, last)| Entry { topic, members: 0, last: last.number });
+    members.chain(others).take(max).collect()
 }
 
 async fn until(deadline: Option<Instant>) {
@@ -171,3 +206,9 @@ fn parts(entries: impl Iterator<Item = Entry>) -> impl Iterator<Item = Vec<Entry
 }
 
 const GATHERING: Duration = Duration::from_millis(50);
+/// For so many heartbeats a node repeats what it has sent last in a topic without members of its own.
+const REMEMBERED: u32 = 30;
+const MAX_ANSWERS: usize = 8;
+
+#[cfg(test)]
+mod tests;

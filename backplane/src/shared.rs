@@ -1,7 +1,7 @@
 //! [`Shared`]: what a backplane and its connection have in common.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Instant,
 };
@@ -43,7 +43,8 @@ pub(crate) struct Shared {
     events: broadcast::Sender<Event>,
     positions: Mutex<Positions>,
     nodes: Mutex<Nodes>,
-    subscribed: Mutex<HashSet<Arc<str>>>,
+    /// The topics that are, or why one cannot be.
+    subscribed: Mutex<HashMap<Arc<str>, Result<(), Error>>>,
 }
 
 impl Shared {
@@ -94,6 +95,11 @@ impl Shared {
         self.tell(Event::Unsent { topic, reason });
     }
 
+    /// The broker does not do what we want.
+    pub(crate) fn refused(&self, topic: Option<&Arc<str>>, error: Error) {
+        self.tell(Event::Refused { topic: topic.cloned(), error });
+    }
+
     /// Reads an envelope, or says why it is none.
     pub(crate) fn parse(&self, topic: Option<&Arc<str>>, bytes: Bytes) -> Option<Envelope> {
         let max = if topic.is_some() { self.limits.max_message } else { MAX_BEAT };
@@ -112,8 +118,8 @@ impl Shared {
     }
 
     /// Gives a message of another node to the members, unless they have it.
-    pub(crate) fn deliver(&self, topic: &Arc<str>, envelope: Envelope) -> Observed {
-        let observed = self.positions().observe(topic, &envelope, Instant::now());
+    pub(crate) fn deliver(&self, topic: &Arc<str>, envelope: Envelope, at: Instant) -> Observed {
+        let observed = self.positions().observe(topic, &envelope, at);
         let Observed::New { missed } = observed else { return observed };
         if missed > 0 {
             let (topic, node) = (Arc::clone(topic), envelope.origin);
@@ -133,9 +139,8 @@ impl Shared {
     }
 
     /// Takes in what a node says about itself; tells whether it is a new one.
-    pub(crate) fn hear(&self, envelope: Envelope) -> bool {
+    pub(crate) fn hear(&self, envelope: Envelope, at: Instant) -> bool {
         let Envelope { origin, epoch, sequence, body } = envelope;
-        let now = Instant::now();
         let entries = match body {
             Body::Beat(entries) | Body::Changes(entries) => entries,
             Body::Farewell => {
@@ -147,14 +152,14 @@ impl Shared {
             }
             Body::Message(_) => return false,
         };
-        let heard = self.nodes().hear(origin, sequence, &entries, now);
+        let heard = self.nodes().hear(origin, sequence, &entries, at);
         let Some(heard) = heard else {
             self.counters.ignored.add(1);
             return false;
         };
         let mut positions = self.positions();
         for entry in entries.iter().filter(|entry| entry.last > 0) {
-            positions.claim(&entry.topic, origin, epoch, entry.last, now);
+            positions.claim(&entry.topic, origin, epoch, entry.last, at);
         }
         drop(positions);
         if heard.is_new {
@@ -164,8 +169,13 @@ impl Shared {
         heard.is_new
     }
 
-    pub(crate) fn expire(&self) {
-        let silent = self.nodes().expire(Instant::now(), self.limits.silence());
+    /// Who was there when the connection was lost has time to say so again.
+    pub(crate) fn spare_nodes(&self, now: Instant) {
+        self.nodes().spare(now);
+    }
+
+    pub(crate) fn expire(&self, now: Instant) {
+        let silent = self.nodes().expire(now, self.limits.silence());
         for (node, topics) in silent {
             self.left(node, topics);
         }
@@ -201,30 +211,53 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    pub(crate) fn is_subscribed(&self, topic: &str) -> bool {
-        let subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
-        subscribed.contains(topic)
+    /// Whether a topic is subscribed, or why it cannot be; `None` if nothing is known yet.
+    pub(crate) fn subscription(&self, topic: &str) -> Option<Result<(), Error>> {
+        self.subscribed().get(topic).cloned()
     }
 
-    pub(crate) fn set_subscribed(&self, topics: &[Arc<str>], is_subscribed: bool) {
-        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
-        for topic in topics {
-            if is_subscribed {
-                subscribed.insert(Arc::clone(topic));
-            } else {
-                subscribed.remove(topic);
-            }
-        }
-        drop(subscribed);
+    pub(crate) fn enter_topics<'a>(&self, topics: impl Iterator<Item = &'a Arc<str>>) {
+        self.subscribed().extend(topics.map(|topic| (Arc::clone(topic), Ok(()))));
         self.subscriptions.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn refuse_topic(&self, topic: &Arc<str>, error: Error) {
+        self.subscribed().insert(Arc::clone(topic), Err(error.clone()));
+        self.subscriptions.send_modify(|count| *count += 1);
+        self.refused(Some(topic), error);
+    }
+
+    /// Unless somebody has joined it meanwhile. Whoever joins behind this finds that it is not subscribed.
+    pub(crate) fn leave_topic(&self, topic: &str) -> bool {
+        let mut subscribed = self.subscribed();
+        let is_left = self.group.members(topic).is_empty();
+        if is_left {
+            subscribed.remove(topic);
+        }
+        is_left
+    }
+
+    /// The last one is `Closed`.
+    pub(crate) fn set_status(&self, status: Status) {
+        self.change_status(|before| *before = status);
+    }
+
+    fn change_status(&self, change: impl FnOnce(&mut Status)) {
+        self.status.send_if_modified(|status| {
+            let is_open = !matches!(status, Status::Closed);
+            if is_open {
+                change(status);
+            }
+            is_open
+        });
     }
 
     /// Nothing comes any more.
     pub(crate) fn disconnected(&self, error: &Error) {
-        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.subscribed().clear();
         self.local.disconnected();
         let mut is_news = false;
-        self.status.send_modify(|status| {
+        self.change_status(|status| {
             let before = match status {
                 Status::Disconnected { since, .. } => Some(*since),
                 _ => None,
@@ -240,6 +273,10 @@ impl Shared {
 
     pub(crate) fn positions(&self) -> MutexGuard<'_, Positions> {
         self.positions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn subscribed(&self) -> MutexGuard<'_, HashMap<Arc<str>, Result<(), Error>>> {
+        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn nodes(&self) -> MutexGuard<'_, Nodes> {

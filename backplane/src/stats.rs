@@ -1,6 +1,9 @@
 //! [`Stats`]: what was counted.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// What a node has counted since it attached: see [`Backplane::stats`](crate::Backplane::stats).
 ///
@@ -31,6 +34,10 @@ pub struct Stats {
     pub gaps: u64,
     /// How many messages that were.
     pub missed: u64,
+    /// What came faster than it could be given to the members, and was dropped: see
+    /// [`Broker::max_inbox`](crate::Broker::max_inbox). What of that was a message is counted as missed, too,
+    /// unless the broker has kept it.
+    pub overrun: u64,
     /// What came and was no envelope.
     pub invalid: u64,
     /// What other nodes said about themselves, and was more than there is room for.
@@ -60,6 +67,7 @@ pub(crate) struct Counters {
     pub(crate) duplicates: Counter,
     pub(crate) gaps: Counter,
     pub(crate) missed: Counter,
+    pub(crate) overrun: Arc<Counter>,
     pub(crate) invalid: Counter,
     pub(crate) ignored: Counter,
     pub(crate) reconnects: Counter,
@@ -76,6 +84,7 @@ impl Counters {
             duplicates: self.duplicates.get(),
             gaps: self.gaps.get(),
             missed: self.missed.get(),
+            overrun: self.overrun.get(),
             invalid: self.invalid.get(),
             ignored: self.ignored.get(),
             reconnects: self.reconnects.get(),

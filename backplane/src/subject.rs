@@ -11,6 +11,8 @@ use crate::error::{Error, ErrorKind};
 pub(crate) struct Subjects {
     prefix: Arc<str>,
     pub(crate) presence: Arc<str>,
+    /// Nobody listens there.
+    pub(crate) nowhere: Arc<str>,
 }
 
 impl Subjects {
@@ -27,7 +29,13 @@ impl Subjects {
             );
             return Err(Error::new(ErrorKind::InvalidInput, what));
         }
-        Ok(Self { prefix: prefix.into(), presence: format!("{prefix}.presence").into() })
+        // Else its presence would be a topic of the prefix before that.
+        if prefix.strip_suffix(".topic").is_some() {
+            let what = format!("the prefix {prefix:?} ends with the word that topics begin with");
+            return Err(Error::new(ErrorKind::InvalidInput, what));
+        }
+        let of = |what| format!("{prefix}.{what}").into();
+        Ok(Self { prefix: prefix.into(), presence: of("presence"), nowhere: of("nowhere") })
     }
 
     /// A name without dots, spaces or wildcards, and another one for each topic: what is not a letter, a
@@ -35,6 +43,18 @@ impl Subjects {
     pub(crate) fn topic(&self, topic: &str) -> Arc<str> {
         let encoded = utf8_percent_encode(topic, SPECIAL);
         format!("{}.topic.{encoded}", self.prefix).into()
+    }
+
+    #[cfg(feature = "nats")]
+    pub(crate) fn is_topic(&self, subject: &str) -> bool {
+        let word = subject.strip_prefix(&*self.prefix);
+        word.is_some_and(|word| word.starts_with(".topic."))
+    }
+
+    /// Without these there is no backplane.
+    #[cfg(feature = "nats")]
+    pub(crate) fn is_ours(&self, subject: &str) -> bool {
+        *subject == *self.presence || *subject == *self.nowhere
     }
 
     /// The topic of a subject that [`topic`](Self::topic) made.

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::Error;
+use crate::{
+    error::{Error, UnsentReason},
+    inbox::Inbox,
+};
 
 /// A way to a broker, which can be gone more than once. None of it retries or waits for longer than
 /// its caller lets it.
@@ -17,28 +20,37 @@ pub(crate) trait Engine: Send + Sync + 'static {
     type Sender: Sender;
     type Receiver: Receiver;
 
-    fn connect(&self)
-    -> impl Future<Output = Result<(Self::Sender, Self::Receiver), Error>> + Send;
+    /// What comes, and the end of the connection, goes into the inbox.
+    fn connect(
+        &self,
+        inbox: &Inbox,
+    ) -> impl Future<Output = Result<(Self::Sender, Self::Receiver), Error>> + Send;
 }
 
-/// The half of a connection that publishes. An error ends both halves.
+/// The half of a connection that publishes.
 pub(crate) trait Sender: Clone + Send + Sync + 'static {
     /// The largest envelope that the broker takes.
     fn max_envelope(&self) -> usize;
 
-    /// Publishes in this order; when it returns the broker has all of them.
-    fn send(&self, batch: &[Outgoing]) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Publishes in this order; when it returns the broker has all but what it has refused. An error ends
+    /// both halves.
+    fn send(&self, batch: &[Outgoing]) -> impl Future<Output = Result<Vec<Refusal>, Error>> + Send;
 
-    /// What the broker has kept of a subject, the oldest first, at most `max` of the newest.
+    /// Behind all that the broker has kept up to now, of any subject.
+    fn end(&self) -> impl Future<Output = Result<Cursor, Error>> + Send;
+
+    /// What the broker has kept of a subject behind a place, the oldest first, at most `max` of the newest.
     fn stored(
         &self,
         subject: &str,
+        after: Option<&Cursor>,
         max: usize,
-    ) -> impl Future<Output = Result<Vec<Bytes>, Error>> + Send;
+    ) -> impl Future<Output = Result<Stored, Error>> + Send;
 }
 
-/// The half of a connection that subscribes. An error ends both halves.
+/// The half of a connection that subscribes. An error ends both halves, but for one that is `Denied`.
 pub(crate) trait Receiver: Send + 'static {
+    /// `Denied` if the broker does not let us subscribe one of them; then it may have done so for others.
     fn subscribe(
         &mut self,
         subjects: &[Arc<str>],
@@ -48,9 +60,6 @@ pub(crate) trait Receiver: Send + 'static {
         &mut self,
         subjects: &[Arc<str>],
     ) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// The next envelope, with its subject. Nothing is lost if the future is dropped.
-    fn next(&mut self) -> impl Future<Output = Result<(Arc<str>, Bytes), Error>> + Send;
 }
 
 /// An envelope on its way to the broker.
@@ -60,6 +69,26 @@ pub(crate) struct Outgoing {
     pub(crate) envelope: Bytes,
     /// Whether the broker keeps it, where it keeps any.
     pub(crate) is_kept: bool,
+}
+
+/// The broker is there, and will not have this one.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// Its place in the batch.
+    pub(crate) index: usize,
+    pub(crate) reason: UnsentReason,
+    pub(crate) error: Error,
+}
+
+/// A place in what the broker keeps of all subjects, as the engine writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor(pub(crate) Arc<str>);
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) envelopes: Vec<Bytes>,
+    /// Behind the last of them; `None` if there are none.
+    pub(crate) end: Option<Cursor>,
 }
 
 /// What the broker is to keep of each topic.

@@ -4,42 +4,41 @@
 //! engine, so that it is known when messages may have been missed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, VecDeque},
     io,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 
 use async_nats::{
-    Client, ConnectErrorKind, ConnectOptions, RequestErrorKind, ServerAddr, Subscriber,
+    Client, ConnectErrorKind, ConnectOptions, Event, RequestErrorKind, ServerAddr, Subscriber,
     jetstream::{
         self,
-        consumer::{AckPolicy, pull},
-        context::CreateStreamErrorKind,
+        consumer::{AckPolicy, DeliverPolicy, pull},
+        context::{CreateStreamErrorKind, PublishAckFuture, PublishError, PublishErrorKind},
         stream::{self, DiscardPolicy, Stream},
     },
 };
 use bytes::Bytes;
-use futures_util::{
-    StreamExt, TryStreamExt,
-    stream::{AbortHandle, Abortable, SelectAll, abortable},
-};
+use futures_util::{StreamExt, TryStreamExt};
 use percent_encoding::percent_decode_str;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+};
 
-use super::{Engine, Outgoing, Receiver, Retention, Sender};
+use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored};
 use crate::{
     broker::Limits,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, UnsentReason},
+    inbox::{Inbox, Refused},
+    subject::Subjects,
 };
 
 pub(crate) struct Nats {
     servers: Vec<ServerAddr>,
     options: ConnectOptions,
-    /// Where nobody listens.
-    nowhere: Arc<str>,
+    subjects: Subjects,
     stream: Option<stream::Config>,
 }
 
@@ -48,6 +47,7 @@ impl Nats {
         addresses: &str,
         mut options: ConnectOptions,
         limits: &Limits,
+        subjects: &Subjects,
     ) -> Result<Self, Error> {
         let parse = |address: &str| address.trim().parse();
         let servers = addresses.split(',').map(parse).collect::<Result<Vec<ServerAddr>, _>>();
@@ -72,9 +72,8 @@ impl Nats {
             .reconnect_delay_callback(|_| Duration::ZERO)
             // Each of them once: the first connection counts, too.
             .max_reconnects(servers.len());
-        let nowhere = format!("{}.nowhere", limits.prefix).into();
         let stream = limits.replay.map(|retention| stream_config(&limits.prefix, retention));
-        Ok(Self { servers, options, nowhere, stream })
+        Ok(Self { servers, options, subjects: subjects.clone(), stream })
     }
 }
 
@@ -82,13 +81,25 @@ impl Engine for Nats {
     type Sender = NatsSender;
     type Receiver = NatsReceiver;
 
-    async fn connect(&self) -> Result<(NatsSender, NatsReceiver), Error> {
-        let is_lost = watch::Sender::new(false);
-        let lost = is_lost.subscribe();
+    async fn connect(&self, inbox: &Inbox) -> Result<(NatsSender, NatsReceiver), Error> {
+        tokio::select! {
+            connected = self.connect_and_ask(inbox) => connected,
+            error = inbox.ended() => Err(error),
+        }
+    }
+}
+
+impl Nats {
+    async fn connect_and_ask(&self, inbox: &Inbox) -> Result<(NatsSender, NatsReceiver), Error> {
+        let denied = Arc::new(watch::Sender::default());
+        let complaints = Complaints {
+            inbox: inbox.clone(),
+            denied: Arc::clone(&denied),
+            subjects: self.subjects.clone(),
+            is_kept: self.stream.is_some(),
+        };
         let options = self.options.clone().event_callback(move |event| {
-            if matches!(event, async_nats::Event::Disconnected | async_nats::Event::Closed) {
-                is_lost.send_replace(true);
-            }
+            complaints.hear(event);
             std::future::ready(())
         });
         let client = options.connect(&self.servers[..]).await.map_err(refused)?;
@@ -96,24 +107,84 @@ impl Engine for Nats {
             Some(config) => Some(Kept::new(&client, config.clone()).await?),
             None => None,
         };
-        let sender = NatsSender { client, nowhere: Arc::clone(&self.nowhere), kept };
+        let nowhere = Arc::clone(&self.subjects.nowhere);
+        let sender = NatsSender { client, nowhere, kept, denied };
         // Whoever answers that it is not there is a broker.
         sender.arrive().await?;
         let receiver = NatsReceiver {
             sender: sender.clone(),
-            subscriptions: SelectAll::new(),
+            inbox: inbox.clone(),
+            reading: JoinSet::new(),
             handles: HashMap::new(),
-            lost,
         };
         Ok((sender, receiver))
+    }
+}
+
+/// What the server says by itself: not as an answer, but when it likes.
+struct Complaints {
+    inbox: Inbox,
+    denied: Arc<watch::Sender<HashSet<String>>>,
+    subjects: Subjects,
+    is_kept: bool,
+}
+
+impl Complaints {
+    fn hear(&self, event: Event) {
+        match event {
+            Event::Disconnected | Event::Closed => self.inbox.end(gone()),
+            Event::SlowConsumer(_) => self.inbox.overrun(),
+            Event::ServerError(error) => self.complain(&error.to_string()),
+            _ => {}
+        }
+    }
+
+    fn complain(&self, what: &str) {
+        let error = Error::new(ErrorKind::Denied, format!("the broker says: {what}"));
+        let denied = |action: &str| {
+            let (_, subject) =
+                what.split_once(&format!("Permissions Violation for {action} to \""))?;
+            Some(subject.split('"').next().unwrap_or(subject))
+        };
+        let refused = if let Some(subject) = denied("Publish") {
+            self.denied.send_modify(|denied| {
+                if denied.len() >= MAX_DENIED {
+                    denied.clear();
+                }
+                denied.insert(subject.to_owned());
+            });
+            if self.subjects.is_ours(subject) {
+                return self.inbox.end(error);
+            }
+            if !self.subjects.is_topic(subject) {
+                Refused::Other(error)
+            } else if self.is_kept {
+                // Who waits for the acknowledgement sees that it is denied.
+                return;
+            } else {
+                Refused::Publish(subject.into(), error)
+            }
+        } else if let Some(subject) = denied("Subscription") {
+            // Without an inbox there are no answers.
+            if !self.subjects.is_topic(subject) {
+                return self.inbox.end(error);
+            }
+            Refused::Subscribe(subject.into(), error)
+        } else {
+            Refused::Other(error)
+        };
+        self.inbox.refuse(refused);
     }
 }
 
 #[derive(Clone)]
 pub(crate) struct NatsSender {
     client: Client,
+    /// Where nobody listens.
     nowhere: Arc<str>,
     kept: Option<Kept>,
+    /// Where we may not publish.
+    denied: Arc<watch::Sender<HashSet<String>>>,
 }
 
 #[derive(Clone)]
@@ -138,9 +209,22 @@ impl Kept {
         Ok(Self { context, stream })
     }
 
-    async fn read(&self, subject: &str, max: usize) -> Result<Vec<Bytes>, Error> {
+    async fn read(
+        &self,
+        subject: &str,
+        after: Option<&Cursor>,
+        max: usize,
+    ) -> Result<Stored, Error> {
+        let after = after.and_then(|Cursor(number)| number.parse().ok()).unwrap_or(0);
+        // A stream that was made anew counts from the beginning.
+        let after = if after > 0 && self.last().await? < after { 0 } else { after };
+        let deliver_policy = match after {
+            0 => DeliverPolicy::All,
+            _ => DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
+        };
         let config = pull::Config {
             filter_subject: subject.into(),
+            deliver_policy,
             ack_policy: AckPolicy::None,
             memory_storage: true,
             num_replicas: 1,
@@ -149,18 +233,28 @@ impl Kept {
         };
         let consumer = self.stream.create_consumer(config).await.map_err(failed)?;
         let info = consumer.cached_info();
-        let (name, pending) = (info.name.clone(), info.num_pending);
-        let mut stored = Vec::new();
-        if pending > 0 {
-            let pending = usize::try_from(pending).unwrap_or(usize::MAX);
-            let messages = consumer.fetch().max_messages(pending).messages();
-            let messages =
-                messages.await.map_err(failed)?.map_ok(|message| message.payload.clone());
-            stored = messages.try_collect().await.map_err(failed)?;
+        let (name, mut pending) = (info.name.clone(), info.num_pending);
+        let (mut last, mut stored) = (None, VecDeque::new());
+        while pending > 0 {
+            let count = pending.min(MAX_FETCH);
+            let messages = consumer.fetch().max_messages(usize::try_from(count).unwrap_or(1));
+            let mut messages = messages.messages().await.map_err(failed)?;
+            while let Some(message) = messages.try_next().await.map_err(failed)? {
+                last = Some(message.info().map_err(failed)?.stream_sequence);
+                if stored.len() >= max {
+                    stored.pop_front();
+                }
+                stored.push_back(message.payload.clone());
+            }
+            pending -= count;
         }
         self.stream.delete_consumer(&name).await.map_err(failed)?;
-        stored.drain(..stored.len().saturating_sub(max));
-        Ok(stored)
+        let end = last.map(|last| Cursor(last.to_string().into()));
+        Ok(Stored { envelopes: stored.into(), end })
+    }
+
+    async fn last(&self) -> Result<u64, Error> {
+        Ok(self.stream.get_info().await.map_err(failed)?.state.last_sequence)
     }
 }
 
@@ -184,52 +278,114 @@ impl Sender for NatsSender {
         self.client.max_payload()
     }
 
-    async fn send(&self, batch: &[Outgoing]) -> Result<(), Error> {
-        let mut acknowledgements = Vec::new();
-        for Outgoing { subject, envelope, is_kept } in batch {
+    async fn send(&self, batch: &[Outgoing]) -> Result<Vec<Refusal>, Error> {
+        let (mut acknowledgements, mut refused) = (Vec::new(), Vec::new());
+        let mut are_all_kept = true;
+        for (index, Outgoing { subject, envelope, is_kept }) in batch.iter().enumerate() {
             let (subject, envelope) = (subject.to_string(), envelope.clone());
-            match self.kept.as_ref().filter(|_| *is_kept) {
-                Some(kept) => {
-                    let published = kept.context.publish(subject, envelope);
-                    acknowledgements.push(published.await.map_err(failed)?);
-                }
-                None => self.client.publish(subject, envelope).await.map_err(failed)?,
+            if self.denied.borrow().contains(&subject) {
+                refused.push(Refusal::denied(index));
+                continue;
+            }
+            let Some(kept) = self.kept.as_ref().filter(|_| *is_kept) else {
+                are_all_kept = false;
+                self.client.publish(subject, envelope).await.map_err(failed)?;
+                continue;
+            };
+            match kept.context.publish(subject.clone(), envelope).await {
+                Ok(published) => acknowledgements.push((index, subject, published)),
+                Err(error) => refused.push(Refusal::try_from_error(index, error)?),
             }
         }
-        let are_all_kept = acknowledgements.len() == batch.len();
-        for acknowledgement in acknowledgements {
-            acknowledgement.await.map_err(failed)?;
+        for (index, subject, acknowledgement) in acknowledgements {
+            refused.extend(self.acknowledged(index, &subject, acknowledgement).await?);
         }
-        if are_all_kept { Ok(()) } else { self.arrive().await }
+        if !are_all_kept {
+            self.arrive().await?;
+        }
+        Ok(refused)
     }
 
-    async fn stored(&self, subject: &str, max: usize) -> Result<Vec<Bytes>, Error> {
+    async fn end(&self) -> Result<Cursor, Error> {
+        let last = match &self.kept {
+            Some(kept) => kept.last().await?,
+            None => 0,
+        };
+        Ok(Cursor(last.to_string().into()))
+    }
+
+    async fn stored(
+        &self,
+        subject: &str,
+        after: Option<&Cursor>,
+        max: usize,
+    ) -> Result<Stored, Error> {
         match &self.kept {
-            Some(kept) => kept.read(subject, max).await,
-            None => Ok(Vec::new()),
+            Some(kept) => kept.read(subject, after, max).await,
+            None => Ok(Stored::default()),
         }
+    }
+}
+
+impl NatsSender {
+    async fn acknowledged(
+        &self,
+        index: usize,
+        subject: &str,
+        acknowledgement: PublishAckFuture,
+    ) -> Result<Option<Refusal>, Error> {
+        let mut denied = self.denied.subscribe();
+        let result = tokio::select! {
+            biased;
+            result = acknowledgement.into_future() => result,
+            // There is no other answer to what may not be published.
+            _ = denied.wait_for(|denied| denied.contains(subject)) => {
+                return Ok(Some(Refusal::denied(index)));
+            }
+        };
+        match result {
+            Ok(_) => Ok(None),
+            Err(error) => Refusal::try_from_error(index, error).map(Some),
+        }
+    }
+}
+
+impl Refusal {
+    fn denied(index: usize) -> Self {
+        let error = Error::new(ErrorKind::Denied, "the broker does not let us publish there");
+        Self { index, reason: UnsentReason::Refused, error }
+    }
+
+    /// Unless the server could do nothing at all.
+    fn try_from_error(index: usize, error: PublishError) -> Result<Self, Error> {
+        let answer = std::error::Error::source(&error)
+            .and_then(|source| source.downcast_ref::<jetstream::Error>());
+        let reason = match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => UnsentReason::TooLarge,
+            PublishErrorKind::Other if answer.is_some_and(|answer| answer.code() < 500) => {
+                UnsentReason::Refused
+            }
+            _ => return Err(failed(error)),
+        };
+        let error = Error::with_source(ErrorKind::Denied, "the broker refuses a message", error);
+        Ok(Self { index, reason, error })
     }
 }
 
 pub(crate) struct NatsReceiver {
     sender: NatsSender,
-    subscriptions: SelectAll<Abortable<Subscription>>,
+    inbox: Inbox,
+    /// A task for each subscription, which end with this.
+    reading: JoinSet<()>,
     handles: HashMap<Arc<str>, AbortHandle>,
-    lost: watch::Receiver<bool>,
 }
 
-struct Subscription {
-    subject: Arc<str>,
-    subscriber: Subscriber,
-}
-
-impl futures_core::Stream for Subscription {
-    type Item = (Arc<str>, Bytes);
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = self.subscriber.poll_next_unpin(cx);
-        polled.map(|message| Some((Arc::clone(&self.subject), message?.payload)))
+/// Goes on whatever else is done: the client drops what is not read.
+async fn read(subject: Arc<str>, mut subscriber: Subscriber, inbox: Inbox) {
+    while let Some(message) = subscriber.next().await {
+        inbox.push(Arc::clone(&subject), message.payload);
     }
+    inbox.end(gone());
 }
 
 impl Receiver for NatsReceiver {
@@ -237,12 +393,8 @@ impl Receiver for NatsReceiver {
         for subject in subjects {
             let subscriber = self.sender.client.subscribe(subject.to_string()).await;
             let subscriber = subscriber.map_err(failed)?;
-            let (subscription, handle) =
-                abortable(Subscription { subject: Arc::clone(subject), subscriber });
-            self.subscriptions.push(subscription);
-            if let Some(before) = self.handles.insert(Arc::clone(subject), handle) {
-                before.abort();
-            }
+            let read = read(Arc::clone(subject), subscriber, self.inbox.clone());
+            self.handles.insert(Arc::clone(subject), self.reading.spawn(read));
         }
         self.sender.arrive().await
     }
@@ -254,28 +406,29 @@ impl Receiver for NatsReceiver {
                 handle.abort();
             }
         }
+        while self.reading.try_join_next().is_some() {}
         Ok(())
-    }
-
-    async fn next(&mut self) -> Result<(Arc<str>, Bytes), Error> {
-        let gone = || Error::new(ErrorKind::Io, "the connection to the broker is lost");
-        tokio::select! {
-            biased;
-            received = self.subscriptions.next() => received.ok_or_else(gone),
-            _ = self.lost.wait_for(|is_lost| *is_lost) => Err(gone()),
-        }
     }
 }
 
 fn stream_config(prefix: &str, retention: Retention) -> stream::Config {
     stream::Config {
-        name: prefix.replace('.', "_"),
+        name: stream_name(prefix),
         subjects: vec![format!("{prefix}.topic.*")],
         max_messages_per_subject: i64::try_from(retention.max_messages).unwrap_or(i64::MAX),
         max_age: retention.max_age,
         discard: DiscardPolicy::Old,
         ..stream::Config::default()
     }
+}
+
+/// Without dots, and another one for each prefix.
+fn stream_name(prefix: &str) -> String {
+    prefix.replace('_', "__").replace('.', "_-")
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Io, "the connection to the broker is lost")
 }
 
 fn refused(error: async_nats::ConnectError) -> Error {
@@ -295,3 +448,10 @@ fn refused(error: async_nats::ConnectError) -> Error {
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::with_source(ErrorKind::Io, "the broker has failed", error)
 }
+
+const MAX_DENIED: usize = 65_536;
+/// What the client keeps of a consumer is dropped when it is more than it has room for.
+const MAX_FETCH: u64 = 256;
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,28 @@ fn a_claim_that_is_not_kept_in_time_is_a_gap() {
 }
 
 #[test]
+fn topics_are_given_up_each_for_itself() {
+    let mut reader = Reader::new(8);
+    reader.read(1, 1, 1);
+    reader.claim(1, 1, 4);
+    reader.now += PATIENCE;
+    assert_eq!(reader.positions.give_up(Some("other"), reader.now, PATIENCE), []);
+    assert_eq!(reader.positions.give_up(Some("t"), reader.now, PATIENCE).len(), 1);
+}
+
+#[test]
+fn where_to_read_on_is_known_while_the_topic_is_open() {
+    let mut reader = Reader::new(8);
+    assert_eq!(reader.positions.cursor("t"), None);
+    reader.positions.move_cursor(&reader.topic, Cursor("7".into()));
+    assert_eq!(reader.positions.cursor("t"), Some(Cursor("7".into())));
+    reader.positions.close(&reader.topic);
+    reader.positions.move_cursor(&reader.topic, Cursor("8".into()));
+    reader.positions.open(&reader.topic);
+    assert_eq!(reader.positions.cursor("t"), None);
+}
+
+#[test]
 fn a_claim_that_is_kept_is_none() {
     let mut reader = Reader::new(8);
     reader.read(1, 1, 1);
@@ -119,7 +141,7 @@ impl Reader {
     }
 
     fn missed(&mut self) -> Vec<u64> {
-        let missing = self.positions.give_up(self.now, PATIENCE);
+        let missing = self.positions.give_up(None, self.now, PATIENCE);
         missing.into_iter().map(|missing| missing.missed).collect()
     }
 }

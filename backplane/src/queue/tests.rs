@@ -15,7 +15,7 @@ fn numbers_are_each_topics_own_and_go_on_after_a_refusal() {
 
 #[test]
 fn it_is_bounded_and_what_was_sent_makes_room() {
-    let queue = Queue::new(2 * cost(HEAD + 10));
+    let queue = Queue::new(2 * cost("s", HEAD + 10));
     assert_eq!(push(&queue, "a", 10), Ok(()));
     assert_eq!(push(&queue, "a", 10), Ok(()));
     assert_eq!(push(&queue, "a", 0), Err(UnsentReason::Full));
@@ -27,12 +27,20 @@ fn it_is_bounded_and_what_was_sent_makes_room() {
 }
 
 #[test]
+fn the_name_of_a_topic_counts() {
+    let queue = Queue::new(cost("s", HEAD) + 100);
+    let long = "s".repeat(102).into();
+    assert_eq!(queue.push(NodeId(1), "a", long, "".into(), LIMIT), Err(UnsentReason::Full));
+    assert_eq!(push(&queue, "a", 0), Ok(()));
+}
+
+#[test]
 fn only_what_was_sent_is_claimed() {
     let queue = Queue::new(10_000);
     push(&queue, "a", 1).unwrap();
-    assert_eq!(queue.sent().1, HashMap::new());
+    assert_eq!(queue.sent(), HashMap::new());
     queue.confirm(1);
-    assert_eq!(queue.sent().1, HashMap::from([("a".into(), 1)]));
+    assert_eq!(queue.sent()["a"].number, 1);
 }
 
 #[test]
@@ -63,7 +71,7 @@ fn very_many_topics_begin_another_epoch() {
     push(&queue, "another", 1).unwrap();
     assert!(queue.epoch() > epoch);
     queue.confirm(MAX_NUMBERED + 1);
-    assert_eq!(queue.sent().1.len(), 1);
+    assert_eq!(queue.sent().len(), 1);
 }
 
 #[test]

@@ -1,0 +1,65 @@
+use super::*;
+use crate::error::ErrorKind;
+
+const ROOM: usize = 3 * (100 + size_of::<Arrival>());
+
+#[tokio::test]
+async fn it_gives_what_came_in_order_and_with_its_time() {
+    let (inbox, _) = inbox();
+    let before = Instant::now();
+    put(&inbox, "t", 1);
+    put(&inbox, "t", 2);
+    let after = Instant::now();
+    for len in [1, 2] {
+        assert!(before <= inbox.clock() && inbox.clock() <= after, "not looked at yet");
+        let arrival = inbox.next().await.unwrap();
+        assert!(before <= arrival.at && arrival.at <= after);
+        assert_eq!(len_of(&arrival), len);
+    }
+    assert_eq!(inbox.clock(), inbox.heard());
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_dropped_and_counted() {
+    let (inbox, overrun) = inbox();
+    for len in 96..=100 {
+        put(&inbox, "t", len);
+    }
+    assert_eq!(overrun.get(), 2);
+    put(&inbox, "presence", 99);
+    assert_eq!(overrun.get(), 2, "nodes are not to seem silent");
+    for len in [96, 97, 98, 99] {
+        assert_eq!(len_of(&inbox.next().await.unwrap()), len);
+    }
+    put(&inbox, "t", 100);
+    assert_eq!(len_of(&inbox.next().await.unwrap()), 100, "there is room again");
+    for _ in 0..10 {
+        put(&inbox, "presence", 100);
+    }
+    assert_eq!(overrun.get(), 2 + 4, "but there is an end to it");
+}
+
+#[tokio::test]
+async fn the_end_comes_behind_all_and_its_first_reason_stays() {
+    let (inbox, _) = inbox();
+    put(&inbox, "t", 1);
+    inbox.end(Error::new(ErrorKind::Denied, "why"));
+    inbox.end(Error::new(ErrorKind::Io, "what came of it"));
+    assert_eq!(inbox.ended().await.kind(), ErrorKind::Denied);
+    assert_eq!(len_of(&inbox.next().await.unwrap()), 1);
+    assert_eq!(inbox.next().await.unwrap_err().kind(), ErrorKind::Denied);
+}
+
+fn inbox() -> (Inbox, Arc<Counter>) {
+    let overrun = Arc::new(Counter::default());
+    (Inbox::new("presence".into(), ROOM, Arc::clone(&overrun)), overrun)
+}
+
+fn put(inbox: &Inbox, subject: &str, len: usize) {
+    inbox.push(subject.into(), vec![0; len].into());
+}
+
+fn len_of(arrival: &Arrival) -> usize {
+    let What::Envelope { bytes, .. } = &arrival.what else { panic!("{arrival:?}") };
+    bytes.len()
+}
