@@ -286,3 +286,6 @@ impl Shared {
 
 /// A beat comes in parts that are no larger.
 pub(crate) const MAX_BEAT: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,16 @@ fn a_silent_node_is_forgotten() {
 }
 
 #[test]
+fn who_is_spared_has_as_much_time_again() {
+    let mut nodes = Nodes::new(8, 8);
+    let now = Instant::now();
+    nodes.hear(NodeId(1), 1, &entries([("a", 1)]), now);
+    nodes.spare(now + SILENCE);
+    assert_eq!(nodes.expire(now + SILENCE * 2 - Duration::from_millis(1), SILENCE), []);
+    assert_eq!(nodes.expire(now + SILENCE * 2, SILENCE).len(), 1);
+}
+
+#[test]
 fn there_is_an_end_to_nodes_and_topics() {
     let mut nodes = Nodes::new(2, 2);
     let now = Instant::now();

@@ -22,7 +22,7 @@ fn a_prefix_is_words_with_dots_between() {
     for prefix in ["a", "a.b", "A-1.b_2", &"a".repeat(64)] {
         assert!(Subjects::new(prefix).is_ok(), "{prefix}");
     }
-    for prefix in ["", ".", "a.", "a..b", "a b", "*", "a.>", "é", &"a".repeat(65)] {
+    for prefix in ["", ".", "a.", "a..b", "a b", "*", "a.>", "é", "a.topic", &"a".repeat(65)] {
         let error = Subjects::new(prefix).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{prefix}");
     }

@@ -144,6 +144,11 @@ async fn names_that_no_topic_has_are_refused(engine: Engine) {
         assert_eq!(unsent.reason, UnsentReason::InvalidTopic);
     }
     assert_eq!(backplane.stats().unsent, 3);
+    let name = "*".repeat(10 << 10);
+    let error = soon("the answer", backplane.ready(&name)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let error = soon("the answer", backplane.history(&name, 1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 async fn attach(broker: Broker) -> Result<Backplane, wsweave_backplane::Error> {

@@ -7,6 +7,7 @@ mod bad;
 mod closing;
 mod nodes;
 mod presence;
+mod refused;
 mod replay;
 #[path = "../support/mod.rs"]
 mod support;

@@ -10,7 +10,10 @@ use crate::{
     support::{Engine, Member, Server, event},
 };
 
-on_each_engine! { counts_follow_who_joins_and_leaves }
+on_each_engine! {
+    counts_follow_who_joins_and_leaves,
+    without_a_broker_the_others_count_no_more,
+}
 
 async fn counts_follow_who_joins_and_leaves(engine: Engine) {
     let server = Server::start(engine).await;
@@ -38,6 +41,22 @@ async fn counts_follow_who_joins_and_leaves(engine: Engine) {
     drop(second);
     total(&mut events, 0).await;
     assert_eq!(two.presence("t").remote, []);
+}
+
+async fn without_a_broker_the_others_count_no_more(engine: Engine) {
+    let mut server = Server::start(engine).await;
+    let (here, there) = (Group::new(), Group::new());
+    let broker = || server.broker().heartbeat(Duration::from_millis(300));
+    let one = Backplane::attach(&here, broker()).await.unwrap();
+    let two = Backplane::attach(&there, broker()).await.unwrap();
+    let mut events = two.events();
+    let _near = Member::ready(&here, &one, "t").await;
+    total(&mut events, 1).await;
+    server.kill().await;
+    total(&mut events, 0).await;
+    assert_eq!(two.nodes(), []);
+    server.restart().await;
+    total(&mut events, 1).await;
 }
 
 async fn total(events: &mut Events, expected: usize) {

@@ -15,6 +15,9 @@ on_each_engine! {
     who_comes_back_into_a_load_misses_nothing,
     what_is_no_longer_kept_is_a_gap,
     who_comes_late_can_ask_for_the_last_messages,
+    what_is_kept_twice_is_told_once_and_takes_no_place,
+    many_can_ask_at_once,
+    who_joins_gets_nothing_from_before_even_behind_a_gap,
     what_is_kept_outlives_the_broker,
     what_was_not_confirmed_is_sent_again,
     without_replay_there_is_no_history,
@@ -140,6 +143,81 @@ async fn who_comes_late_can_ask_for_the_last_messages(engine: Engine) {
         length.arg("wsweave.topic.a%2E%2A.kept");
         assert_eq!(length.query_async::<u64>(&mut connection).await.unwrap(), 10);
     }
+}
+
+async fn what_is_kept_twice_is_told_once_and_takes_no_place(engine: Engine) {
+    let server = Server::start(engine).await;
+    let one = attach(&Group::new(), server.broker(), 10).await;
+    for number in 0..5 {
+        one.publish("t", number.to_string()).unwrap();
+    }
+    flush(&one).await;
+    // As if it had not been confirmed.
+    for _ in 0..2 {
+        keep_the_last_again(engine, &server).await;
+    }
+    let expected = ["2", "3", "4"].map(Message::from);
+    assert_eq!(one.history("t", 3).await.unwrap(), expected);
+    assert_eq!(one.history("t", 50).await.unwrap().len(), 5);
+    assert_eq!(one.history("t", 0).await.unwrap(), []);
+    assert_eq!(one.history("t", usize::MAX).await.unwrap().len(), 5);
+}
+
+async fn keep_the_last_again(engine: Engine, server: &Server) {
+    match engine {
+        Engine::Nats => {
+            let client = async_nats::connect(server.address()).await.unwrap();
+            let context = async_nats::jetstream::new(client);
+            let stream = context.get_stream("wsweave").await.unwrap();
+            let last = stream.get_last_raw_message_by_subject("wsweave.topic.t").await.unwrap();
+            context.publish("wsweave.topic.t", last.payload).await.unwrap().await.unwrap();
+        }
+        Engine::Redis => {
+            let client = ::redis::Client::open(server.address()).unwrap();
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            let mut last = ::redis::cmd("XREVRANGE");
+            last.arg("wsweave.topic.t.kept").arg("+").arg("-").arg("COUNT").arg(1);
+            let last: Vec<(String, (String, Vec<u8>))> =
+                last.query_async(&mut connection).await.unwrap();
+            let mut add = ::redis::cmd("XADD");
+            add.arg("wsweave.topic.t.kept").arg("*").arg("envelope").arg(&last[0].1.1);
+            add.query_async::<String>(&mut connection).await.unwrap();
+        }
+    }
+}
+
+async fn many_can_ask_at_once(engine: Engine) {
+    let server = Server::start(engine).await;
+    let one = attach(&Group::new(), server.broker(), 10).await;
+    one.publish("t", "kept").unwrap();
+    flush(&one).await;
+    let asked = (0..100).map(|_| one.history("t", 5));
+    for answer in soon("the answers", futures::future::join_all(asked)).await {
+        assert_eq!(answer.unwrap(), ["kept".into()]);
+    }
+}
+
+async fn who_joins_gets_nothing_from_before_even_behind_a_gap(engine: Engine) {
+    let server = Server::start(engine).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = attach(&here, server.broker(), 100).await;
+    let three = attach(&Group::new(), server.broker(), 100).await;
+    one.publish("t", "before").unwrap();
+    three.publish("t", "before").unwrap();
+    flush(&one).await;
+    flush(&three).await;
+    let two = attach(&there, server.broker().max_inbox(2_000), 100).await;
+    let mut far = Member::ready(&there, &two, "t").await;
+    one.publish("t", "first").unwrap();
+    assert_eq!(far.text().await, "first");
+    // It does not fit, and is read instead.
+    let large = "l".repeat(3_000);
+    one.publish("t", large.clone()).unwrap();
+    flush(&one).await;
+    one.publish("t", "last").unwrap();
+    assert_eq!(far.text().await, large);
+    assert_eq!(far.text().await, "last");
+    assert_eq!((two.stats().received, two.stats().gaps), (3, 0));
 }
 
 async fn what_is_kept_outlives_the_broker(engine: Engine) {

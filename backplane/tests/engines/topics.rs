@@ -13,6 +13,7 @@ on_each_engine! {
     text_and_bytes_arrive_as_they_are,
     a_topic_without_members_is_not_subscribed,
     backplanes_with_different_prefixes_do_not_hear_each_other,
+    who_joins_as_the_last_one_leaves_misses_nothing,
     there_can_be_ten_thousand_topics,
 }
 
@@ -113,6 +114,21 @@ async fn backplanes_with_different_prefixes_do_not_hear_each_other(engine: Engin
     three.publish("t", "for you").unwrap();
     assert_eq!(member.text().await, "for you");
     assert_eq!(one.nodes(), []);
+}
+
+async fn who_joins_as_the_last_one_leaves_misses_nothing(engine: Engine) {
+    let server = Server::start(engine).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = Backplane::attach(&here, server.broker()).await.unwrap();
+    let two = Backplane::attach(&there, server.broker()).await.unwrap();
+    let mut member = Member::ready(&there, &two, "t").await;
+    for number in 0..300 {
+        drop(member);
+        member = Member::ready(&there, &two, "t").await;
+        one.publish("t", number.to_string()).unwrap();
+        assert_eq!(member.text().await, number.to_string());
+    }
+    assert_eq!((two.stats().gaps, two.stats().duplicates), (0, 0));
 }
 
 async fn there_can_be_ten_thousand_topics(engine: Engine) {

@@ -53,12 +53,39 @@ impl Server {
     }
 
     pub(crate) async fn start_with(engine: Engine, options: &[&str]) -> Self {
+        Self::start_with_file(engine, options, "").await
+    }
+
+    /// For someone who may do everything but what is denied: there may be `*` in it.
+    pub(crate) async fn start_denying(engine: Engine, denied: &[&str]) -> Self {
+        match engine {
+            Engine::Nats => {
+                let denied = format!("{{ deny: {denied:?} }}");
+                let permissions = format!("{{ publish: {denied}, subscribe: {denied} }}");
+                let users = format!("[{{ user: us, password: ri, permissions: {permissions} }}]");
+                let file = format!("authorization: {{ users: {users} }}");
+                Self::start_with_file(engine, &["-c", "server.conf"], &file).await
+            }
+            Engine::Redis => {
+                let channels = ["wsweave.topic.t", "wsweave.presence", "wsweave.nowhere"];
+                let channels = channels.iter().filter(|channel| !denied.contains(channel));
+                let channels = channels.map(|channel| format!("&{channel} ")).collect::<String>();
+                let user = format!("us on >ri ~* resetchannels {channels}+@all");
+                let mut options = vec!["--user"];
+                options.extend(user.split(' '));
+                Self::start_with_file(engine, &options, "").await
+            }
+        }
+    }
+
+    async fn start_with_file(engine: Engine, options: &[&str], file: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         for _ in 0..10 {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!("wsweave-backplane-{}-{number}", std::process::id());
             let directory = std::env::temp_dir().join(name);
             std::fs::create_dir_all(&directory).unwrap();
+            std::fs::write(directory.join("server.conf"), file).unwrap();
             let options = options.iter().map(ToString::to_string).collect();
             let port = free_port();
             let mut server = Self { engine, port, directory, options, process: None };
@@ -76,6 +103,15 @@ impl Server {
 
     pub(crate) fn address(&self) -> String {
         self.engine.address(self.port)
+    }
+
+    /// Of a server that [denies](Self::start_denying) something.
+    pub(crate) fn broker_for_us(&self) -> Broker {
+        self.engine.broker(self.address_for_us())
+    }
+
+    pub(crate) fn address_for_us(&self) -> String {
+        self.address().replace("://", "://us:ri@")
     }
 
     pub(crate) fn port(&self) -> u16 {
