@@ -30,13 +30,19 @@ struct Inner {
 struct State {
     waiting: VecDeque<Arrival>,
     bytes: usize,
+    /// When the last one came.
     heard: Instant,
+    /// When the last one came that was looked at, as it says itself.
+    looked: Instant,
+    /// Since when something has come without a pause.
+    since: Option<Instant>,
     end: Option<Error>,
 }
 
-/// What has come, and when: that it waits here is not to look as if it had come late.
+/// What has come, and when: that it waits is not to look as if it had come late.
 #[derive(Debug)]
 pub(crate) struct Arrival {
+    /// Of all that comes without a pause, when it began: where it waited before is not known.
     pub(crate) at: Instant,
     pub(crate) what: What,
 }
@@ -57,8 +63,10 @@ pub(crate) enum Refused {
 
 impl Inbox {
     pub(crate) fn new(presence: Arc<str>, max_bytes: usize, overrun: Arc<Counter>) -> Self {
-        let (waiting, heard) = (VecDeque::new(), Instant::now());
-        let state = Mutex::new(State { waiting, bytes: 0, heard, end: None });
+        let now = Instant::now();
+        let waiting = VecDeque::new();
+        let state = State { waiting, bytes: 0, heard: now, looked: now, since: None, end: None };
+        let state = Mutex::new(state);
         Self(Arc::new(Inner { state, changed: Notify::new(), presence, max_bytes, overrun }))
     }
 
@@ -70,6 +78,11 @@ impl Inbox {
 
     pub(crate) fn refuse(&self, refused: Refused) {
         self.add(What::Refused(refused), self.0.max_bytes);
+    }
+
+    /// There is no more for now.
+    pub(crate) fn idle(&self) {
+        self.lock().since = None;
     }
 
     /// There was no room for one before it came here.
@@ -93,6 +106,7 @@ impl Inbox {
                 let mut state = self.lock();
                 if let Some(arrival) = state.waiting.pop_front() {
                     state.bytes -= arrival.what.cost();
+                    state.looked = arrival.at;
                     return Ok(arrival);
                 }
                 if let Some(error) = &state.end {
@@ -113,7 +127,7 @@ impl Inbox {
         }
     }
 
-    /// When the last one came.
+    /// When the last one came, looked at or not.
     pub(crate) fn heard(&self) -> Instant {
         self.lock().heard
     }
@@ -121,7 +135,8 @@ impl Inbox {
     /// Up to when all that came was looked at.
     pub(crate) fn clock(&self) -> Instant {
         let state = self.lock();
-        state.waiting.front().map_or(state.heard, |arrival| arrival.at)
+        let is_all = state.waiting.is_empty() && state.since.is_none();
+        if is_all { state.heard } else { state.looked }
     }
 
     fn add(&self, what: What, max_bytes: usize) {
@@ -131,7 +146,8 @@ impl Inbox {
             drop(state);
             return self.overrun();
         }
-        let at = state.heard;
+        let now = state.heard;
+        let at = *state.since.get_or_insert(now);
         state.bytes += what.cost();
         state.waiting.push_back(Arrival { at, what });
         drop(state);

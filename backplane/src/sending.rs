@@ -90,7 +90,6 @@ impl<S: Sender> Sending<'_, S> {
         let (batch, large): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|outgoing| outgoing.envelope.len() <= max);
         let refusals = self.send(&batch).await?;
-        shared.queue.confirm(count);
         shared.counters.sent.add((batch.len() - refusals.len()) as u64);
         for outgoing in large {
             let topic = shared.subjects.topic_of(&outgoing.subject);
@@ -101,6 +100,8 @@ impl<S: Sender> Sending<'_, S> {
             shared.refused(Some(&topic), error);
             shared.unsent(topic, reason);
         }
+        // Who waits for that finds it counted.
+        shared.queue.confirm(count);
         Ok(())
     }
 

@@ -6,7 +6,9 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     io,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -20,11 +22,17 @@ use async_nats::{
     },
 };
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{
+    FutureExt, StreamExt, TryStreamExt,
+    stream::{AbortHandle, Abortable, SelectAll, abortable},
+};
 use percent_encoding::percent_decode_str;
 use tokio::{
-    sync::watch,
-    task::{AbortHandle, JoinSet},
+    sync::{
+        mpsc::{self, error::TryRecvError},
+        watch,
+    },
+    task::coop::{consume_budget, unconstrained},
 };
 
 use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored};
@@ -111,10 +119,12 @@ impl Nats {
         let sender = NatsSender { client, nowhere, kept, denied };
         // Whoever answers that it is not there is a broker.
         sender.arrive().await?;
+        let (subscriptions, subscribed) = mpsc::unbounded_channel();
+        tokio::spawn(read(subscribed, inbox.clone()));
         let receiver = NatsReceiver {
             sender: sender.clone(),
             inbox: inbox.clone(),
-            reading: JoinSet::new(),
+            subscriptions,
             handles: HashMap::new(),
         };
         Ok((sender, receiver))
@@ -375,17 +385,54 @@ impl Refusal {
 pub(crate) struct NatsReceiver {
     sender: NatsSender,
     inbox: Inbox,
-    /// A task for each subscription, which end with this.
-    reading: JoinSet<()>,
+    /// To the task that reads them, which ends with this.
+    subscriptions: mpsc::UnboundedSender<Abortable<Subscription>>,
     handles: HashMap<Arc<str>, AbortHandle>,
 }
 
-/// Goes on whatever else is done: the client drops what is not read.
-async fn read(subject: Arc<str>, mut subscriber: Subscriber, inbox: Inbox) {
-    while let Some(message) = subscriber.next().await {
-        inbox.push(Arc::clone(&subject), message.payload);
+struct Subscription {
+    subject: Arc<str>,
+    subscriber: Subscriber,
+    inbox: Inbox,
+}
+
+impl futures_core::Stream for Subscription {
+    type Item = (Arc<str>, Bytes);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let message = ready!(self.subscriber.poll_next_unpin(cx));
+        if message.is_none() {
+            // The client has given up.
+            self.inbox.end(gone());
+        }
+        Poll::Ready(message.map(|message| (Arc::clone(&self.subject), message.payload)))
     }
-    inbox.end(gone());
+}
+
+/// Goes on whatever else is done: the client drops what is not read. What the client has already it takes as
+/// come at once: a beat may be read before the messages that it speaks of.
+async fn read(mut new: mpsc::UnboundedReceiver<Abortable<Subscription>>, inbox: Inbox) {
+    let mut subscriptions = SelectAll::new();
+    loop {
+        consume_budget().await;
+        if let Some(Some((subject, bytes))) = unconstrained(subscriptions.next()).now_or_never() {
+            inbox.push(subject, bytes);
+            match new.try_recv() {
+                Ok(subscription) => subscriptions.push(subscription),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return,
+            }
+            continue;
+        }
+        inbox.idle();
+        tokio::select! {
+            subscription = new.recv() => match subscription {
+                Some(subscription) => subscriptions.push(subscription),
+                None => return,
+            },
+            Some((subject, bytes)) = subscriptions.next() => inbox.push(subject, bytes),
+        }
+    }
 }
 
 impl Receiver for NatsReceiver {
@@ -393,8 +440,11 @@ impl Receiver for NatsReceiver {
         for subject in subjects {
             let subscriber = self.sender.client.subscribe(subject.to_string()).await;
             let subscriber = subscriber.map_err(failed)?;
-            let read = read(Arc::clone(subject), subscriber, self.inbox.clone());
-            self.handles.insert(Arc::clone(subject), self.reading.spawn(read));
+            let (subject, inbox) = (Arc::clone(subject), self.inbox.clone());
+            let subscription = Subscription { subject: Arc::clone(&subject), subscriber, inbox };
+            let (subscription, handle) = abortable(subscription);
+            self.subscriptions.send(subscription).map_err(|_| gone())?;
+            self.handles.insert(subject, handle);
         }
         self.sender.arrive().await
     }
@@ -406,7 +456,6 @@ impl Receiver for NatsReceiver {
                 handle.abort();
             }
         }
-        while self.reading.try_join_next().is_some() {}
         Ok(())
     }
 }

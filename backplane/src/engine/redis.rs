@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use redis::{
     AsyncConnectionConfig, Client, FromRedisValue, RedisError, ServerErrorKind,
     aio::{MultiplexedConnection, PubSubSink, PubSubStream},
     cmd, pipe,
     streams::StreamRangeReply,
 };
-use tokio::task::JoinSet;
+use tokio::task::{
+    JoinSet,
+    coop::{consume_budget, unconstrained},
+};
 
 use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored};
 use crate::{
@@ -168,7 +171,15 @@ pub(crate) struct RedisReceiver {
 
 /// Goes on whatever else is done: the client keeps what is not read, without a limit.
 async fn read(mut stream: PubSubStream, inbox: Inbox) {
-    while let Some(message) = stream.next().await {
+    loop {
+        consume_budget().await;
+        let message = if let Some(message) = unconstrained(stream.next()).now_or_never() {
+            message
+        } else {
+            inbox.idle();
+            stream.next().await
+        };
+        let Some(message) = message else { break };
         let payload = Bytes::copy_from_slice(message.get_payload_bytes());
         inbox.push(message.get_channel_name().into(), payload);
     }

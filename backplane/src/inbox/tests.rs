@@ -10,13 +10,29 @@ async fn it_gives_what_came_in_order_and_with_its_time() {
     put(&inbox, "t", 1);
     put(&inbox, "t", 2);
     let after = Instant::now();
+    assert!(inbox.clock() <= before, "nothing was looked at yet");
     for len in [1, 2] {
-        assert!(before <= inbox.clock() && inbox.clock() <= after, "not looked at yet");
         let arrival = inbox.next().await.unwrap();
         assert!(before <= arrival.at && arrival.at <= after);
-        assert_eq!(len_of(&arrival), len);
+        assert_eq!((len_of(&arrival), inbox.clock()), (len, arrival.at));
     }
+    assert_ne!(inbox.clock(), inbox.heard(), "more may come that came before");
+    inbox.idle();
     assert_eq!(inbox.clock(), inbox.heard());
+}
+
+#[tokio::test]
+async fn what_comes_without_a_pause_comes_at_once() {
+    let (inbox, _) = inbox();
+    let mut times = Vec::new();
+    for len in 1..=3 {
+        put(&inbox, "t", len);
+        if len == 2 {
+            inbox.idle();
+        }
+        times.push(inbox.next().await.unwrap().at);
+    }
+    assert!(times[0] == times[1] && times[1] < times[2], "{times:?}");
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ async fn local_members_go_on_and_what_was_queued_is_sent_later(engine: Engine) {
     }
     assert_eq!(received, "again");
     assert_eq!((two.stats().missed, two.stats().received), (missed, 3 - missed));
+    soon("the broker", one.flush()).await.unwrap();
     assert_eq!(one.stats().sent, 3);
     assert_eq!(one.stats().reconnects, 1);
     assert_eq!(one.stats().unsent, 0);

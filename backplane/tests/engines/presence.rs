@@ -21,7 +21,20 @@ async fn counts_follow_who_joins_and_leaves(engine: Engine) {
     // So that all is said when it happens.
     let broker = || server.broker().heartbeat(Duration::from_secs(600));
     let one = Backplane::attach(&here, broker()).await.unwrap();
-    let first = Member::ready(&here, &one, "t").await;
+    let first = {
+        // All who listen have heard of it.
+        let witness = Backplane::attach(&there, broker()).await.unwrap();
+        let mut events = witness.events();
+        let first = Member::ready(&here, &one, "t").await;
+        total(&mut events, 1).await;
+        let mut events = one.events();
+        witness.close().await;
+        event(&mut events, "the farewell", |event| {
+            matches!(event, Event::NodeLeft(_)).then_some(())
+        })
+        .await;
+        first
+    };
     // It comes later, and is told all the same.
     let two = Backplane::attach(&there, broker()).await.unwrap();
     let mut events = two.events();
