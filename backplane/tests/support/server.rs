@@ -68,11 +68,15 @@ impl Server {
             }
             Engine::Redis => {
                 let channels = ["wsweave.topic.t", "wsweave.presence", "wsweave.nowhere"];
-                let channels = channels.iter().filter(|channel| !denied.contains(channel));
-                let channels = channels.map(|channel| format!("&{channel} ")).collect::<String>();
-                let user = format!("us on >ri ~* resetchannels {channels}+@all");
+                let mut user = vec!["us", "on", ">ri", "~*", "resetchannels", "+@all"];
+                let allowed: Vec<_> = channels
+                    .iter()
+                    .filter(|channel| !denied.contains(channel))
+                    .map(|channel| format!("&{channel}"))
+                    .collect();
+                user.extend(allowed.iter().map(String::as_str));
                 let mut options = vec!["--user"];
-                options.extend(user.split(' '));
+                options.extend(user);
                 Self::start_with_file(engine, &options, "").await
             }
         }
