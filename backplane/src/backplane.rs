@@ -36,7 +36,8 @@ use crate::{
 /// among themselves, [`status`](Self::status) says so, and messages for others wait, in bounds.
 ///
 /// **Order.** Of one node, the messages in a topic come in the order in which it has published them; those
-/// of different nodes in any order, which may be another one at each.
+/// of different nodes in any order, which may be another one at each. When two tasks publish at the same
+/// moment, the members here may get the two messages in another order than those elsewhere.
 ///
 /// **Loss.** Without [`replay`](Broker::replay), what comes while a node is away is lost to it. No message
 /// comes twice. Each node counts what it sends, so that others see what they miss: that is an
@@ -129,7 +130,8 @@ impl Backplane {
     /// [`Unsent`] gives the message back when it cannot be queued for the other nodes: the queue is
     /// [full](Broker::max_queue), or the message [too large](Broker::max_message). The members here have got
     /// it. That is also an [event](crate::Event::Unsent), and [counted](Stats::unsent); the other nodes see
-    /// a gap. A name that no topic can have is an error, too.
+    /// a gap. A name that no topic can have is an error, too. What the broker refuses later is an event and
+    /// counted in the same way, and not given back.
     ///
     /// See [`Backplane`] and [`Unsent`] for examples.
     pub fn publish(&self, topic: &str, message: impl Into<Message>) -> Result<usize, Unsent> {

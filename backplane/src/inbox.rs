@@ -49,11 +49,16 @@ pub(crate) struct Arrival {
 
 #[derive(Debug)]
 pub(crate) enum What {
-    Envelope { subject: Arc<str>, bytes: Bytes },
+    Envelope {
+        subject: Arc<str>,
+        bytes: Bytes,
+    },
+    #[cfg_attr(not(feature = "nats"), allow(dead_code, reason = "Redis says it as an answer"))]
     Refused(Refused),
 }
 
 /// What the broker does not do, as it says by itself and not as an answer.
+#[cfg_attr(not(feature = "nats"), allow(dead_code, reason = "Redis says it as an answer"))]
 #[derive(Clone, Debug)]
 pub(crate) enum Refused {
     Publish(Arc<str>, Error),
@@ -76,6 +81,7 @@ impl Inbox {
         self.add(What::Envelope { subject, bytes }, max_bytes);
     }
 
+    #[cfg(feature = "nats")]
     pub(crate) fn refuse(&self, refused: Refused) {
         self.add(What::Refused(refused), self.0.max_bytes);
     }
@@ -118,6 +124,7 @@ impl Inbox {
     }
 
     /// Waits for the end, before anything else is waited for.
+    #[cfg(any(feature = "nats", test))]
     pub(crate) async fn ended(&self) -> Error {
         loop {
             if let Some(error) = &self.lock().end {

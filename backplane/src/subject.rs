@@ -12,6 +12,7 @@ pub(crate) struct Subjects {
     prefix: Arc<str>,
     pub(crate) presence: Arc<str>,
     /// Nobody listens there.
+    #[cfg(feature = "nats")]
     pub(crate) nowhere: Arc<str>,
 }
 
@@ -34,8 +35,12 @@ impl Subjects {
             let what = format!("the prefix {prefix:?} ends with the word that topics begin with");
             return Err(Error::new(ErrorKind::InvalidInput, what));
         }
-        let of = |what| format!("{prefix}.{what}").into();
-        Ok(Self { prefix: prefix.into(), presence: of("presence"), nowhere: of("nowhere") })
+        Ok(Self {
+            prefix: prefix.into(),
+            presence: format!("{prefix}.presence").into(),
+            #[cfg(feature = "nats")]
+            nowhere: format!("{prefix}.nowhere").into(),
+        })
     }
 
     /// A name without dots, spaces or wildcards, and another one for each topic: what is not a letter, a
