@@ -269,3 +269,33 @@ async fn attach(group: &Group, broker: Broker, max_messages: usize) -> Backplane
 async fn flush(backplane: &Backplane) {
     soon("the broker", backplane.flush()).await.unwrap();
 }
+
+/// Its numbers begin anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_was_made_anew_is_read_from_its_beginning() {
+    let server = Server::start(Engine::Nats).await;
+    let way = Way::new(server.port()).await;
+    let (here, there) = (Group::new(), Group::new());
+    let one = attach(&here, server.broker(), 100).await;
+    let two = attach(&there, Engine::Nats.broker(Engine::Nats.address(way.port)), 100).await;
+    for number in 0..10 {
+        one.publish("t", number.to_string()).unwrap();
+    }
+    flush(&one).await;
+    let mut far = Member::ready(&there, &two, "t").await;
+    one.publish("t", "first").unwrap();
+    assert_eq!(far.text().await, "first");
+    let mut events = two.events();
+    way.cut();
+    event(&mut events, "the end", |event| matches!(event, Event::Disconnected(_)).then_some(()))
+        .await;
+    let context = async_nats::jetstream::new(async_nats::connect(server.address()).await.unwrap());
+    let config = context.get_stream("wsweave").await.unwrap().cached_info().config.clone();
+    context.delete_stream("wsweave").await.unwrap();
+    context.create_stream(config).await.unwrap();
+    one.publish("t", "missed").unwrap();
+    flush(&one).await;
+    way.mend();
+    assert_eq!(far.text().await, "missed");
+    assert_eq!(two.stats().gaps, 0);
+}
