@@ -108,6 +108,7 @@ mod socket;
 mod stats;
 mod sync;
 mod timeout;
+mod wake;
 
 pub use bytes::Bytes;
 #[cfg(feature = "tls")]

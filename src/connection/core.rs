@@ -346,7 +346,7 @@ impl Core {
                 Item::Message(message) => self.send(message, origin),
                 Item::Published(published) => self.send_published(&published, origin),
                 Item::Ping(payload) if self.has_link() => self.outgoing.ping(payload, origin),
-                Item::Ping(_) | Item::Ticket(_) => {}
+                Item::Ping(_) | Item::Tickets(..) => {}
                 // Always the last one.
                 Item::Close(close) => {
                     self.end_for_good();

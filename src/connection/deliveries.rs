@@ -26,25 +26,33 @@ pub(super) struct Deliveries {
 /// The messages of one membership.
 #[derive(Debug)]
 pub(super) struct Queue {
-    policy: LagPolicy,
-    waiting: VecDeque<Waiting>,
-    /// Where the message of a key is, counted from the first that ever was.
-    places: HashMap<KeyBytes, u64>,
-    /// How many have been taken off the front.
-    gone: u64,
-    lag: Lag,
+    /// Nothing but what all members share: of many that wait for many, little memory is touched.
+    waiting: VecDeque<Arc<Published>>,
+    bytes: usize,
     /// At least as many as there are messages: what is dropped leaves its ticket to the next one.
     tickets: usize,
+    policy: LagPolicy,
+    /// How many bytes may wait in all queues of the connection.
+    max_together: usize,
+    /// Where the policy wants them.
+    keyed: Option<Box<Keyed>>,
+    dropped: u64,
+    replaced: u64,
     /// `None` when the connection has ended, or the member has left: that is the end of the queue, but for
     /// what waits.
     seat: Option<Seat>,
     is_left: bool,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    published: Arc<Published>,
-    key: Option<KeyBytes>,
+/// The keys of the messages that wait.
+#[derive(Debug, Default)]
+struct Keyed {
+    /// One for each message. `None` if the member joined while that was published.
+    keys: VecDeque<Option<KeyBytes>>,
+    /// Where the message of a key is, counted from the first that ever was.
+    places: HashMap<KeyBytes, u64>,
+    /// How many have been taken off the front.
+    gone: u64,
 }
 
 /// What a message that was published asks of the outbox.
@@ -78,8 +86,8 @@ impl Deliveries {
     }
 
     /// Makes a queue; returns its place.
-    pub(super) fn open(&mut self, policy: LagPolicy, seat: Seat) -> usize {
-        let queue = Some(Queue::new(policy, seat));
+    pub(super) fn open(&mut self, policy: LagPolicy, max_together: usize, seat: Seat) -> usize {
+        let queue = Some(Queue::new(policy, max_together, seat));
         if let Some(place) = self.vacant.pop() {
             self.queues[place] = queue;
             return place;
@@ -103,7 +111,7 @@ impl Deliveries {
     }
 
     pub(super) fn lag(&self, place: usize) -> Lag {
-        self.queues[place].as_ref().map(|queue| queue.lag).unwrap_or_default()
+        self.queues[place].as_ref().map(Queue::lag).unwrap_or_default()
     }
 
     /// Takes in what was published, and gives what has to make room for it to `dropped`.
@@ -115,9 +123,9 @@ impl Deliveries {
         dropped: &mut Vec<Arc<Published>>,
     ) -> Entering {
         let Some(queue) = &mut self.queues[place] else { return Entering::Refused };
-        let before = queue.lag.bytes;
-        let entering = queue.enter(published, keys, dropped);
-        self.size = self.size - before + queue.lag.bytes;
+        let others = self.size - queue.bytes;
+        let entering = queue.enter(published, keys, others, dropped);
+        self.size = others + queue.bytes;
         entering
     }
 
@@ -125,10 +133,13 @@ impl Deliveries {
     pub(super) fn take(&mut self, place: usize) -> Option<Arc<Published>> {
         let queue = self.queues[place].as_mut()?;
         queue.tickets -= 1;
-        let before = queue.lag.bytes;
-        let published = queue.pop().map(|waiting| waiting.published);
-        self.size = self.size - before + queue.lag.bytes;
-        self.retire(place);
+        let before = queue.bytes;
+        let published = queue.pop();
+        self.size -= before - queue.bytes;
+        if queue.waiting.is_empty() {
+            queue.rest();
+            self.retire(place);
+        }
         published
     }
 
@@ -155,44 +166,59 @@ impl Deliveries {
 }
 
 impl Queue {
-    fn new(policy: LagPolicy, seat: Seat) -> Self {
+    fn new(policy: LagPolicy, max_together: usize, seat: Seat) -> Self {
         Self {
-            policy,
             waiting: VecDeque::new(),
-            places: HashMap::new(),
-            gone: 0,
-            lag: Lag::default(),
+            bytes: 0,
             tickets: 0,
+            keyed: policy.key().map(|_| Box::default()),
+            policy,
+            max_together,
+            dropped: 0,
+            replaced: 0,
             seat: Some(seat),
             is_left: false,
         }
     }
 
+    fn lag(&self) -> Lag {
+        Lag {
+            messages: self.waiting.len(),
+            bytes: self.bytes,
+            dropped: self.dropped,
+            replaced: self.replaced,
+        }
+    }
+
+    /// Takes a message in; `others` is what waits in the other queues.
     fn enter(
         &mut self,
         published: &Arc<Published>,
         keys: &Keys,
+        others: usize,
         dropped: &mut Vec<Arc<Published>>,
     ) -> Entering {
-        let mut waiting = Waiting { published: Arc::clone(published), key: None };
+        let key = self.policy.key().and_then(|key| keys.of(key));
+        let size = size(published, key.as_ref());
         match &self.policy.excess {
-            Excess::DropNewest if !self.has_room(&waiting) => {
-                self.lag.dropped += 1;
-                return Entering::Refused;
-            }
-            Excess::Disconnect if !self.has_room(&waiting) => {
-                self.lag.dropped += self.waiting.len() as u64 + 1;
+            _ if self.has_room(size, others) => {}
+            Excess::Disconnect => {
+                self.dropped += self.waiting.len() as u64 + 1;
                 dropped.extend(self.clear());
                 return Entering::Disconnect;
             }
-            Excess::Latest(key) => waiting.key = keys.of(key),
-            Excess::DropOldest | Excess::DropNewest | Excess::Disconnect => {}
+            Excess::DropOldest | Excess::Latest(_) if fits(size, others, self.max_together) => {}
+            // The others would have to make room.
+            Excess::DropNewest | Excess::DropOldest | Excess::Latest(_) => {
+                self.dropped += 1;
+                return Entering::Refused;
+            }
         }
-        match self.place(waiting.key.as_ref()) {
-            Some(place) => dropped.push(self.replace(place, waiting)),
-            None => self.push(waiting),
+        match self.place(key.as_ref()) {
+            Some(place) => dropped.push(self.replace(place, published)),
+            None => self.push(Arc::clone(published), key, size),
         }
-        self.shrink(published, dropped);
+        self.shrink(published, others, dropped);
         if self.tickets >= self.waiting.len() {
             return Entering::InPlace;
         }
@@ -200,76 +226,102 @@ impl Queue {
         Entering::Ticket
     }
 
-    /// Whether it fits: anything does where nothing waits.
-    fn has_room(&self, waiting: &Waiting) -> bool {
-        self.waiting.is_empty() || self.lag.bytes + waiting.size() <= self.policy.max_bytes
+    fn has_room(&self, size: usize, others: usize) -> bool {
+        fits(size, self.bytes, self.policy.max_bytes)
+            && fits(size, others + self.bytes, self.max_together)
     }
 
-    fn push(&mut self, waiting: Waiting) {
-        if let Some(key) = &waiting.key {
-            self.places.insert(Arc::clone(key), self.gone + self.waiting.len() as u64);
+    fn push(&mut self, published: Arc<Published>, key: Option<KeyBytes>, size: usize) {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.push(key);
         }
-        self.lag.messages += 1;
-        self.lag.bytes += waiting.size();
-        self.waiting.push_back(waiting);
+        self.bytes += size;
+        self.waiting.push_back(published);
     }
 
-    fn pop(&mut self) -> Option<Waiting> {
-        let waiting = self.waiting.pop_front()?;
-        self.gone += 1;
-        self.lag.messages -= 1;
-        self.lag.bytes -= waiting.size();
-        if let Some(key) = &waiting.key {
-            self.places.remove(key);
+    fn pop(&mut self) -> Option<Arc<Published>> {
+        let published = self.waiting.pop_front()?;
+        let key = self.keyed.as_mut().and_then(|keyed| keyed.pop());
+        self.bytes -= size(&published, key.as_ref());
+        Some(published)
+    }
+
+    /// Nothing waits: it was behind once perhaps, and need not be again.
+    fn rest(&mut self) {
+        if self.waiting.capacity() > KEPT {
+            self.waiting = VecDeque::new();
+            self.keyed = self.keyed.take().map(|_| Box::default());
         }
-        if self.waiting.is_empty() && self.waiting.capacity() > KEPT {
-            // It was behind once, and need not be again.
-            (self.waiting, self.places) = (VecDeque::new(), HashMap::new());
-        }
-        Some(waiting)
     }
 
     /// Drops the oldest messages until there is room again, but not the newest, wherever that is.
-    fn shrink(&mut self, newest: &Arc<Published>, dropped: &mut Vec<Arc<Published>>) {
-        while self.lag.bytes > self.policy.max_bytes && self.waiting.len() > 1 {
+    fn shrink(
+        &mut self,
+        newest: &Arc<Published>,
+        others: usize,
+        dropped: &mut Vec<Arc<Published>>,
+    ) {
+        let most = self.policy.max_bytes.min(self.max_together.saturating_sub(others));
+        while self.bytes > most && self.waiting.len() > 1 {
+            let before = self.bytes;
+            let key = self.keyed.as_ref().and_then(|keyed| keyed.keys.front().cloned()).flatten();
             let Some(first) = self.pop() else { return };
-            if Arc::ptr_eq(&first.published, newest) {
-                self.push(first);
+            if Arc::ptr_eq(&first, newest) {
+                self.push(first, key, before - self.bytes);
             } else {
-                self.lag.dropped += 1;
-                dropped.push(first.published);
+                self.dropped += 1;
+                dropped.push(first);
             }
         }
     }
 
     /// Where the message waits that has this key, too.
     fn place(&self, key: Option<&KeyBytes>) -> Option<usize> {
-        let place = self.places.get(key?)? - self.gone;
-        usize::try_from(place).ok()
+        let keyed = self.keyed.as_ref()?;
+        usize::try_from(keyed.places.get(key?)? - keyed.gone).ok()
     }
 
-    fn replace(&mut self, place: usize, waiting: Waiting) -> Arc<Published> {
-        self.lag.replaced += 1;
-        self.lag.bytes += waiting.size();
-        let old = mem::replace(&mut self.waiting[place], waiting);
-        self.lag.bytes -= old.size();
-        old.published
+    fn replace(&mut self, place: usize, published: &Arc<Published>) -> Arc<Published> {
+        let old = mem::replace(&mut self.waiting[place], Arc::clone(published));
+        self.replaced += 1;
+        // The key is the same.
+        self.bytes = self.bytes + published.message().len() - old.message().len();
+        old
     }
 
-    fn clear(&mut self) -> impl Iterator<Item = Arc<Published>> + use<> {
-        self.gone += self.waiting.len() as u64;
-        self.places.clear();
-        (self.lag.messages, self.lag.bytes) = (0, 0);
-        mem::take(&mut self.waiting).into_iter().map(|waiting| waiting.published)
+    fn clear(&mut self) -> VecDeque<Arc<Published>> {
+        self.bytes = 0;
+        self.keyed = self.keyed.take().map(|_| Box::default());
+        mem::take(&mut self.waiting)
     }
 }
 
-impl Waiting {
-    /// What counts against the bound: the payload, the key, and what the message itself takes.
-    fn size(&self) -> usize {
-        let key = self.key.as_ref().map_or(0, |key| key.len());
-        self.published.message().len() + key + OVERHEAD
+impl Keyed {
+    fn push(&mut self, key: Option<KeyBytes>) {
+        if let Some(key) = &key {
+            self.places.insert(Arc::clone(key), self.gone + self.keys.len() as u64);
+        }
+        self.keys.push_back(key);
     }
+
+    fn pop(&mut self) -> Option<KeyBytes> {
+        let key = self.keys.pop_front()?;
+        self.gone += 1;
+        if let Some(key) = &key {
+            self.places.remove(key);
+        }
+        key
+    }
+}
+
+/// What counts against the bounds: the payload, the key, and what the message itself takes.
+fn size(published: &Published, key: Option<&KeyBytes>) -> usize {
+    published.message().len() + key.map_or(0, |key| key.len()) + OVERHEAD
+}
+
+/// Whether there is room beside what waits: where nothing does, for anything.
+fn fits(size: usize, waiting: usize, most: usize) -> bool {
+    waiting == 0 || waiting + size <= most
 }
 
 /// What a message takes beside its payload, about: here, in the outbox, and of what is shared.

@@ -115,7 +115,7 @@ impl Core {
             let message = match item {
                 Item::Message(message) => message,
                 Item::Published(published) => published.message().clone(),
-                Item::Ping(_) | Item::Close(_) | Item::Ticket(_) => continue,
+                Item::Ping(_) | Item::Close(_) | Item::Tickets(..) => continue,
             };
             if let Some(ledger) = &mut self.ledger {
                 ledger.keep(message, false);

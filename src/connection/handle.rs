@@ -303,7 +303,8 @@ impl Handle {
         &self.outbox
     }
 
-    fn is_retired(&self) -> bool {
+    /// Whether it was closed as a sink.
+    pub(crate) fn is_retired(&self) -> bool {
         matches!(self.sink, SinkState::Retired)
     }
 

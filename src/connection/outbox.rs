@@ -14,11 +14,12 @@ use super::deliveries::{Deliveries, Entering, KEPT};
 use crate::{
     close::{CloseCode, CloseFrame, Finish},
     error::{Error, ErrorKind},
-    group::{Keys, Lag, LagPolicy, Seat},
+    group::{GroupConfig, Keys, Lag, LagPolicy, Seat},
     message::Message,
     protocol::Published,
     stats::{OpenFor, Stats},
     sync::{AtomicBool, AtomicWaker, Event, Mutex, MutexGuard},
+    wake::tell_all,
 };
 
 /// Shared by a connection and its handles.
@@ -45,8 +46,9 @@ struct State {
     size: usize,
     /// What groups have published: made by the first that is joined.
     deliveries: Option<Box<Deliveries>>,
-    /// How many items have ever been put in, and how many of them written to the transport.
+    /// How many items have ever been put in, taken, and written to the transport; each ticket is one.
     put: u64,
+    taken: u64,
     written: u64,
     /// As of when the connection last waited.
     stats: Stats,
@@ -68,8 +70,8 @@ pub(super) enum Item {
     Message(Message),
     Ping(Bytes),
     Close(CloseFrame),
-    /// The next message of a membership, by its place.
-    Ticket(usize),
+    /// The next so many messages of a membership, by its place.
+    Tickets(usize, usize),
     /// That message.
     Published(Arc<Published>),
 }
@@ -124,6 +126,15 @@ impl State {
         self.put
     }
 
+    /// Puts in a ticket for the next message of a membership.
+    fn put_ticket(&mut self, place: usize) {
+        match self.items.back_mut() {
+            Some(Item::Tickets(same, count)) if *same == place => *count += 1,
+            _ => self.items.push_back(Item::Tickets(place, 1)),
+        }
+        self.put += 1;
+    }
+
     /// How many bytes wait.
     fn waiting(&self) -> usize {
         self.size + self.deliveries.as_ref().map_or(0, |deliveries| deliveries.size())
@@ -131,10 +142,11 @@ impl State {
 
     fn take(&mut self, how_much: Take) -> VecDeque<Item> {
         let Some(deliveries) = &mut self.deliveries else {
-            self.size = 0;
+            (self.size, self.taken) = (0, self.put);
             return mem::take(&mut self.items);
         };
-        let (mut taken, mut size) = (VecDeque::new(), 0);
+        let waiting = usize::try_from(self.put - self.taken).unwrap_or(usize::MAX);
+        let (mut items, mut size) = (VecDeque::with_capacity(waiting.min(KEPT)), 0);
         loop {
             let goes_on = match how_much {
                 Take::All => true,
@@ -142,19 +154,31 @@ impl State {
                 // Each of handles' items counts with something for itself.
                 Take::Handles => self.size > 0,
             };
-            let Some(item) = goes_on.then(|| self.items.pop_front()).flatten() else { break };
-            self.size -= item.size();
-            let item = match item {
-                Item::Ticket(place) => deliveries.take(place).map(Item::Published),
-                item => Some(item),
+            if !goes_on {
+                break;
+            }
+            let item = match self.items.front_mut() {
+                Some(Item::Tickets(place, count)) if *count > 1 => {
+                    *count -= 1;
+                    deliveries.take(*place).map(Item::Published)
+                }
+                _ => match self.items.pop_front() {
+                    Some(Item::Tickets(place, _)) => deliveries.take(place).map(Item::Published),
+                    Some(item) => {
+                        self.size -= item.size();
+                        Some(item)
+                    }
+                    None => break,
+                },
             };
+            self.taken += 1;
             size += item.as_ref().map_or(0, Item::size);
-            taken.extend(item);
+            items.extend(item);
         }
         if self.items.is_empty() && self.items.capacity() > KEPT {
             self.items = VecDeque::new();
         }
-        taken
+        items
     }
 }
 
@@ -167,6 +191,7 @@ impl Outbox {
                 size: 0,
                 deliveries: None,
                 put: 0,
+                taken: 0,
                 written: 0,
                 stats: Stats::default(),
                 open_for,
@@ -274,15 +299,14 @@ impl Outbox {
             return None;
         }
         let mut state = self.lock();
-        let before = state.items.len();
+        let before = state.taken;
         let items = state.take(if self.is_urgent() { Take::All } else { how_much });
-        let left = state.items.len();
-        self.filled.store(left > 0, Ordering::Relaxed);
-        let position = state.put - left as u64;
+        let position = state.taken;
+        self.filled.store(!state.items.is_empty(), Ordering::Relaxed);
         let retired = state.deliveries.as_mut().map(|deliveries| deliveries.take_retired());
         drop(state);
         drop(retired);
-        if left == before {
+        if position == before {
             return None;
         }
         // All who wait, not one: that one may be a sink whose task has lost interest.
@@ -317,7 +341,7 @@ impl Outbox {
     pub(super) fn hand_over(&self, open_for: OpenFor) {
         let mut state = self.lock();
         state.open_for = open_for;
-        state.written = state.put - state.items.len() as u64;
+        state.written = state.taken;
         drop(state);
         self.written.notify(usize::MAX);
     }
@@ -355,7 +379,7 @@ impl Outbox {
     pub(crate) fn join(
         &self,
         policy: LagPolicy,
-        most: usize,
+        limits: &GroupConfig,
         seat: impl FnOnce() -> Seat,
     ) -> Result<usize, Error> {
         let mut state = self.lock();
@@ -363,11 +387,12 @@ impl Outbox {
             return Err(Error::closed());
         }
         let deliveries = state.deliveries.get_or_insert_default();
+        let most = limits.max_memberships;
         if deliveries.len() >= most {
             let what = format!("a connection can have {most} memberships");
             return Err(Error::new(ErrorKind::LimitExceeded, what));
         }
-        Ok(deliveries.open(policy, seat()))
+        Ok(deliveries.open(policy, limits.max_waiting, seat()))
     }
 
     /// A group's side: the member at `place` leaves.
@@ -406,26 +431,25 @@ impl Outbox {
         if !matches!(state.phase, Phase::Open) {
             return false;
         }
+        let was_empty = state.items.is_empty();
         let Some(deliveries) = &mut state.deliveries else { return false };
         let entering = deliveries.enter(place, published, &round.keys, &mut round.dropped);
         match entering {
             Entering::Refused => return false,
             Entering::InPlace => return true,
-            Entering::Ticket => {
-                state.put(Item::Ticket(place));
-            }
+            Entering::Ticket => state.put_ticket(place),
             Entering::Disconnect => {
                 let reason = "too slow for what is published".into();
                 let close = CloseFrame { code: CloseCode::TRY_AGAIN_LATER, reason };
                 state.put(Item::Close(close));
                 self.urgent.store(true, Ordering::Release);
-                round.sealed.push(Arc::clone(self));
+                round.waiting.push(Waits::Senders(Arc::clone(self)));
             }
         }
         // It is awake, or has been woken, if there was something before.
-        let was_filled = self.filled.swap(true, Ordering::Release);
-        if !was_filled || entering == Entering::Disconnect {
-            round.wakers.extend(self.driver.take());
+        if was_empty || entering == Entering::Disconnect {
+            self.filled.store(true, Ordering::Release);
+            round.waiting.extend(self.driver.take().map(Waits::Driver));
         }
         entering == Entering::Ticket
     }
@@ -444,7 +468,7 @@ impl Item {
             Self::Ping(payload) => payload.len(),
             Self::Close(_) => 0,
             // Its membership counts that.
-            Self::Ticket(_) => return 0,
+            Self::Tickets(..) => return 0,
             Self::Published(published) => published.message().len(),
         };
         payload + size_of::<Self>()
@@ -455,19 +479,23 @@ impl Item {
 #[derive(Debug, Default)]
 pub(crate) struct Round {
     pub(crate) keys: Keys,
-    wakers: Vec<Waker>,
+    waiting: Vec<Waits>,
     dropped: Vec<Arc<Published>>,
-    /// Those that accept nothing any more.
-    sealed: Vec<Arc<Outbox>>,
+}
+
+/// Who is to hear of it.
+#[derive(Debug)]
+enum Waits {
+    Driver(Waker),
+    /// Those who wait for room where nothing is accepted any more.
+    Senders(Arc<Outbox>),
 }
 
 impl Round {
     pub(crate) fn end(self) {
-        for waker in self.wakers {
-            waker.wake();
-        }
-        for outbox in self.sealed {
-            outbox.room.notify(usize::MAX);
-        }
+        tell_all(self.waiting, |waits| match waits {
+            Waits::Driver(waker) => waker.wake(),
+            Waits::Senders(outbox) => drop(outbox.room.notify(usize::MAX)),
+        });
     }
 }

@@ -11,7 +11,10 @@ use std::{
 use futures_core::{FusedStream, Stream};
 
 use super::membership::MemberId;
-use crate::sync::{Mutex, MutexGuard};
+use crate::{
+    sync::{Mutex, MutexGuard},
+    wake::tell_all,
+};
 
 /// The stream of [`Group::changes`](crate::Group::changes): who joins which topic, and who leaves it. It
 /// ends when the group is gone.
@@ -135,7 +138,7 @@ pub(super) struct Woken(Vec<Waker>);
 
 impl Woken {
     pub(super) fn wake(self) {
-        self.0.into_iter().for_each(Waker::wake);
+        tell_all(self.0, Waker::wake);
     }
 }
 
@@ -169,7 +172,7 @@ impl Drop for Watchers {
     fn drop(&mut self) {
         let watches = mem::take(&mut *self.lock());
         let wakers = watches.iter().filter_map(|watch| watch.upgrade()?.end());
-        wakers.for_each(Waker::wake);
+        tell_all(wakers.collect::<Vec<_>>(), Waker::wake);
     }
 }
 

@@ -21,6 +21,12 @@ pub struct GroupConfig {
     /// How many memberships a connection can have, in all groups together. 1,000. Those that were left
     /// count until what they wait for is written.
     pub max_memberships: usize,
+    /// How many bytes of what is published may wait for a connection, for all its memberships together, those
+    /// of other groups included; they count as for [`LagPolicy::max_bytes`](crate::LagPolicy::max_bytes).
+    /// 16 MiB. Beyond that a membership's policy decides as it does beyond its own bound. What is to wait for
+    /// one membership displaces nothing of another: where that would take to be dropped, the message is
+    /// dropped itself, or with [`disconnect`](crate::LagPolicy::disconnect) the connection closed.
+    pub max_waiting: usize,
     /// How many [changes](crate::Group::changes) wait for one who does not read them. 1,024.
     pub max_changes: usize,
     pub(super) clock: Clock,
@@ -31,6 +37,7 @@ impl Default for GroupConfig {
         Self {
             max_topic_len: 255,
             max_memberships: 1_000,
+            max_waiting: 16 << 20,
             max_changes: 1_024,
             clock: Clock::Ambient,
         }
@@ -57,6 +64,17 @@ impl GroupConfig {
     #[must_use]
     pub fn max_memberships(mut self, memberships: usize) -> Self {
         self.max_memberships = memberships;
+        self
+    }
+
+    /// Sets [`max_waiting`](#structfield.max_waiting).
+    ///
+    /// ```
+    /// assert_eq!(wsweave::GroupConfig::default().max_waiting(1 << 20).max_waiting, 1 << 20);
+    /// ```
+    #[must_use]
+    pub fn max_waiting(mut self, bytes: usize) -> Self {
+        self.max_waiting = bytes;
         self
     }
 
@@ -87,6 +105,7 @@ impl fmt::Debug for GroupConfig {
         f.debug_struct("GroupConfig")
             .field("max_topic_len", &self.max_topic_len)
             .field("max_memberships", &self.max_memberships)
+            .field("max_waiting", &self.max_waiting)
             .field("max_changes", &self.max_changes)
             .finish_non_exhaustive()
     }

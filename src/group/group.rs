@@ -13,7 +13,7 @@ use super::{
     drain::Drain,
     lag::LagPolicy,
     membership::{MemberId, Membership, Seat},
-    topic::{Member, Topic},
+    topic::{Member, Members, Topic},
 };
 use crate::{
     connection::{Handle, Outbox},
@@ -73,12 +73,18 @@ pub(super) struct Shared {
     watchers: Watchers,
 }
 
-/// Locked before any of the topics, where both are.
+/// Not locked with any other: who publishes has a topic's lock for long, and other topics do not wait for it.
 #[derive(Default)]
 struct Topics {
     by_name: HashMap<Arc<str>, Arc<Topic>>,
     /// Nobody joins any more.
     is_closed: bool,
+}
+
+impl Topics {
+    fn all(&self) -> Vec<Arc<Topic>> {
+        self.by_name.values().cloned().collect()
+    }
 }
 
 impl Group {
@@ -110,8 +116,8 @@ impl Group {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a name that is empty or too long,
     /// [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if the connection has as many
     /// memberships as it [can](GroupConfig::max_memberships),
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if it is closing, or the group was
-    /// [drained](Self::drain).
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if it is closing, this handle was retired, or the group
+    /// was [drained](Self::drain).
     ///
     /// ```
     /// use wsweave::{Connection, ConnectionExt, ErrorKind, Group};
@@ -148,29 +154,15 @@ impl Group {
     ) -> Result<Membership, Error> {
         let shared = &self.shared;
         shared.check_name(topic)?;
-        let outbox = Arc::clone(handle.outbox());
-        let id = MemberId(shared.joined.fetch_add(1, Ordering::Relaxed));
-        let mut topics = shared.lock();
-        if topics.is_closed {
+        if handle.is_retired() {
             return Err(Error::closed());
         }
-        let name = topics.by_name.get_key_value(topic).map(|(name, _)| Arc::clone(name));
-        let name = name.unwrap_or_else(|| Arc::from(topic));
-        let entry = topics.by_name.get(&name).map(Arc::clone).unwrap_or_default();
-        let mut members = entry.lock();
-        let place = members.next_place();
-        let group = Arc::downgrade(shared);
-        let seat = || Seat { group, topic: Arc::clone(&name), place };
-        let queue = outbox.join(policy.clone(), shared.config.max_memberships, seat)?;
-        members.add(Member { id, outbox: Arc::clone(&outbox), queue, policy });
-        let change =
-            Change::Joined { topic: Arc::clone(&name), member: id, members: members.len() };
-        let woken = shared.watchers.tell(&change);
-        drop(members);
-        topics.by_name.insert(Arc::clone(&name), entry);
-        drop(topics);
-        woken.wake();
-        Ok(Membership { outbox, place: queue, topic: name, id })
+        loop {
+            let topic = shared.topic_to_join(topic)?;
+            if let Some(joined) = shared.join(&topic, handle.outbox(), &policy) {
+                return joined;
+            }
+        }
     }
 
     /// Publishes a message to a topic; returns for how many members it waits now.
@@ -219,6 +211,21 @@ impl Group {
         topic.map(|topic| topic.lock().iter().map(|member| member.id).collect()).unwrap_or_default()
     }
 
+    /// How many members a topic has.
+    ///
+    /// ```
+    /// # use wsweave::{Connection, ConnectionExt, Group};
+    /// let (mut conn, _peer) = Connection::pair();
+    /// let group = Group::new();
+    /// let member = group.join("news", &conn.handle())?;
+    /// assert_eq!((group.member_count("news"), group.member_count("olds")), (1, 0));
+    /// # Ok::<_, wsweave::Error>(())
+    /// ```
+    #[must_use]
+    pub fn member_count(&self, topic: &str) -> usize {
+        self.topic(topic).map_or(0, |topic| topic.len())
+    }
+
     /// The topics that have members, with how many, in no particular order.
     ///
     /// ```
@@ -231,8 +238,21 @@ impl Group {
     /// ```
     #[must_use]
     pub fn topics(&self) -> Vec<(Arc<str>, usize)> {
-        let topics = self.shared.lock();
-        topics.by_name.iter().map(|(name, topic)| (Arc::clone(name), topic.lock().len())).collect()
+        let topics = self.shared.lock().all();
+        let counted = topics.iter().map(|topic| (Arc::clone(&topic.name), topic.len()));
+        // Somebody may be about to join.
+        counted.filter(|&(_, members)| members > 0).collect()
+    }
+
+    /// Its limits.
+    ///
+    /// ```
+    /// let group = wsweave::Group::new();
+    /// assert_eq!(group.config().max_topic_len, 255);
+    /// ```
+    #[must_use]
+    pub fn config(&self) -> &GroupConfig {
+        &self.shared.config
     }
 
     /// A stream of who joins and who leaves, from now on: of all topics, each topic's in order.
@@ -297,23 +317,76 @@ impl Shared {
         Ok(())
     }
 
-    /// The member at a place leaves its topic.
-    pub(super) fn leave(&self, name: &Arc<str>, place: usize) {
+    /// The topic of this name, which may not have a member yet.
+    fn topic_to_join(&self, name: &str) -> Result<Arc<Topic>, Error> {
         let mut topics = self.lock();
-        let Some(topic) = topics.by_name.get(name).map(Arc::clone) else { return };
+        if topics.is_closed {
+            return Err(Error::closed());
+        }
+        if let Some(topic) = topics.by_name.get(name) {
+            return Ok(Arc::clone(topic));
+        }
+        let topic = Topic::new(name);
+        topics.by_name.insert(Arc::clone(&topic.name), Arc::clone(&topic));
+        Ok(topic)
+    }
+
+    /// Joins a topic; `None` if nobody joins that any more, be it because its last member has just left.
+    fn join(
+        self: &Arc<Self>,
+        topic: &Arc<Topic>,
+        outbox: &Arc<Outbox>,
+        policy: &LagPolicy,
+    ) -> Option<Result<Membership, Error>> {
         let mut members = topic.lock();
-        let removed = members.remove(place);
-        let left = members.len();
-        let woken = removed.as_ref().map(|member| {
-            let change = Change::Left { topic: Arc::clone(name), member: member.id, members: left };
-            self.watchers.tell(&change)
-        });
+        if members.is_closed {
+            self.release(topic, members);
+            return None;
+        }
+        let id = MemberId(self.joined.fetch_add(1, Ordering::Relaxed));
+        let seat = || Seat { group: Arc::downgrade(self), topic: Arc::downgrade(topic), id };
+        let queue = match outbox.join(policy.clone(), &self.config, seat) {
+            Ok(queue) => queue,
+            Err(error) => {
+                self.release(topic, members);
+                return Some(Err(error));
+            }
+        };
+        let (name, key) = (Arc::clone(&topic.name), policy.key().cloned());
+        members.add(Member { id, outbox: Arc::clone(outbox), queue, key });
+        let change =
+            Change::Joined { topic: Arc::clone(&name), member: id, members: members.len() };
+        let woken = self.watchers.tell(&change);
         drop(members);
-        let forgotten = if left == 0 { topics.by_name.remove(name) } else { None };
-        drop(topics);
-        drop((removed, forgotten));
-        if let Some(woken) = woken {
-            woken.wake();
+        // Made before anybody is woken: should that panic, the member leaves again.
+        let membership = Membership { outbox: Arc::clone(outbox), place: queue, topic: name, id };
+        woken.wake();
+        Some(Ok(membership))
+    }
+
+    /// A member leaves its topic.
+    pub(super) fn leave(&self, topic: &Arc<Topic>, id: MemberId) {
+        let mut members = topic.lock();
+        let Some(member) = members.remove(id) else { return };
+        let (topic_name, left) = (Arc::clone(&topic.name), members.len());
+        let change = Change::Left { topic: topic_name, member: id, members: left };
+        let woken = self.watchers.tell(&change);
+        self.release(topic, members);
+        drop(member);
+        woken.wake();
+    }
+
+    /// Unlocks a topic. One without members is over: there may soon be another of its name.
+    fn release(&self, topic: &Arc<Topic>, mut members: MutexGuard<'_, Members>) {
+        let is_empty = members.len() == 0;
+        members.is_closed |= is_empty;
+        drop(members);
+        if !is_empty {
+            return;
+        }
+        let mut topics = self.lock();
+        if topics.by_name.get(&topic.name).is_some_and(|known| Arc::ptr_eq(known, topic)) {
+            topics.by_name.remove(&topic.name);
         }
     }
 
@@ -321,9 +394,14 @@ impl Shared {
     pub(super) fn close(&self) -> Vec<Arc<Outbox>> {
         let mut topics = self.lock();
         topics.is_closed = true;
+        let all = topics.all();
+        drop(topics);
         let mut outboxes = HashMap::new();
-        for topic in topics.by_name.values() {
-            for member in topic.lock().iter() {
+        for topic in all {
+            let mut members = topic.lock();
+            // Whoever found the topic before has joined by now, or will not.
+            members.is_closed = true;
+            for member in members.iter() {
                 outboxes.insert(Arc::as_ptr(&member.outbox), Arc::clone(&member.outbox));
             }
         }

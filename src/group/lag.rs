@@ -113,6 +113,14 @@ impl LagPolicy {
     fn new(excess: Excess) -> Self {
         Self { excess, max_bytes: 1 << 20 }
     }
+
+    /// What gives the key of a message, if it wants one.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        match &self.excess {
+            Excess::Latest(key) => Some(key),
+            Excess::DropOldest | Excess::DropNewest | Excess::Disconnect => None,
+        }
+    }
 }
 
 /// [`LagPolicy::disconnect`]: nothing is lost without somebody hearing of it.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{group::Shared, lag::Lag};
+use super::{group::Shared, lag::Lag, topic::Topic};
 use crate::connection::Outbox;
 
 /// That a connection belongs to a topic of a [`Group`](crate::Group): it gets what is published there until
@@ -102,14 +102,14 @@ impl fmt::Display for MemberId {
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(super) group: Weak<Shared>,
-    pub(super) topic: Arc<str>,
-    pub(super) place: usize,
+    pub(super) topic: Weak<Topic>,
+    pub(super) id: MemberId,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some(group) = self.group.upgrade() {
-            group.leave(&self.topic, self.place);
+        if let Some((group, topic)) = self.group.upgrade().zip(self.topic.upgrade()) {
+            group.leave(&topic, self.id);
         }
     }
 }

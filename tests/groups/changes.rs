@@ -1,8 +1,12 @@
 //! The stream of who joins and who leaves.
 
-use std::task::Poll;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::{Context, Poll},
+};
 
-use futures::stream::FusedStream;
+use futures::{StreamExt, stream::FusedStream};
+use futures_test::task::panic_waker;
 use wsweave::{Change, ConnectionExt, Group, GroupConfig, MemberId, Role};
 
 use super::member;
@@ -83,4 +87,21 @@ fn the_end_of_the_group_wakes_whoever_watches() {
     drop(group);
     assert_eq!(task.wakes(), 1);
     assert_eq!(task.next(&mut changes), Poll::Ready(None));
+}
+
+#[test]
+fn a_watcher_whose_waker_panics_keeps_nobody_from_hearing_and_leaves_no_member() {
+    let group = Group::new();
+    let mut watching = [(); 2].map(|()| group.changes());
+    let (mut changes, task) = (group.changes(), Task::new());
+    for changes in &mut watching {
+        assert!(changes.poll_next_unpin(&mut Context::from_waker(&panic_waker())).is_pending());
+    }
+    assert!(task.next(&mut changes).is_pending());
+    let mut rig = Rig::new(Role::Server);
+    let handle = rig.conn.handle();
+    assert!(catch_unwind(AssertUnwindSafe(|| group.join("t", &handle))).is_err());
+    assert_eq!((task.wakes(), group.topics()), (1, vec![]));
+    assert!(matches!(task.next(&mut changes), Poll::Ready(Some(Change::Joined { .. }))));
+    assert!(matches!(task.next(&mut changes), Poll::Ready(Some(Change::Left { .. }))));
 }

@@ -1,7 +1,7 @@
 //! Members that are slow: each policy, its bound, and that nobody else notices.
 
 use futures::FutureExt;
-use wsweave::{Config, ConnectionExt, ErrorKind, Group, LagPolicy, Message, Role};
+use wsweave::{Config, ConnectionExt, ErrorKind, Group, GroupConfig, LagPolicy, Message, Role};
 
 use super::{allocator, drained, member, member_with, numbered, texts};
 use crate::support::{Frame, Rig, Task};
@@ -333,4 +333,65 @@ fn a_backlog_is_written_whole_once_the_peer_takes_it() {
     rig.settle();
     assert_eq!(texts(&rig), numbers(0..5_000));
     assert_eq!(member.lag(), wsweave::Lag::default());
+}
+
+/// A connection whose peer takes nothing, and its memberships of the topics "t" and "u", of a group that has
+/// room for three messages, one of them with a key of a byte.
+fn stuck_twice(policies: [LagPolicy; 2]) -> (Group, Rig, [wsweave::Membership; 2]) {
+    let group = Group::with_config(GroupConfig::default().max_waiting(room(3) + 1));
+    let [t, u] = policies;
+    let (mut rig, one) = stuck(&group, t);
+    let two = group.join_with("u", &rig.conn.handle(), u).unwrap();
+    (group, rig, [one, two])
+}
+
+#[test]
+fn what_waits_for_all_memberships_of_a_connection_is_bounded() {
+    let last = |message: &Message| message.as_bytes().last().map(|&last| [last]).unwrap();
+    for policy in [LagPolicy::drop_oldest(), LagPolicy::latest(last)] {
+        let (group, mut rig, [t, u]) = stuck_twice([LagPolicy::drop_oldest(), policy]);
+        let taken = [("t", 0), ("t", 1), ("u", 2), ("u", 3), ("t", 4)]
+            .map(|(topic, n)| group.publish(topic, numbered(n, 10)));
+        assert_eq!((taken, t.lag().dropped, u.lag().dropped), ([1; 5], 1, 1));
+        // What waits for one makes no room for the other.
+        assert_eq!(group.publish("u", numbered(5, room(2))), 0);
+        assert_eq!((t.lag().messages, t.lag().dropped), (2, 1));
+        assert_eq!((u.lag().messages, u.lag().dropped), (1, 2));
+        assert_eq!(drained(&mut rig), numbers([1, 4, 3]));
+        // Where nothing waits there is room for anything.
+        assert_eq!(group.publish("u", numbered(6, 10_000)), 1);
+        assert_eq!(drained(&mut rig).len(), 1);
+    }
+}
+
+#[test]
+fn beyond_the_bound_of_all_the_newest_can_be_dropped() {
+    let (group, mut rig, [t, u]) =
+        stuck_twice([LagPolicy::drop_oldest(), LagPolicy::drop_newest()]);
+    let taken: Vec<_> = (0..3).map(|n| group.publish("t", numbered(n, 10))).collect();
+    assert_eq!((taken, group.publish("u", numbered(3, 10))), (vec![1; 3], 0));
+    assert_eq!((t.lag().dropped, u.lag().dropped), (0, 1));
+    assert_eq!(drained(&mut rig), numbers(0..3));
+    assert_eq!(group.publish("u", numbered(4, 10)), 1);
+}
+
+#[test]
+fn beyond_the_bound_of_all_the_connection_can_be_closed() {
+    let (group, mut rig, [t, u]) = stuck_twice([LagPolicy::drop_oldest(), LagPolicy::disconnect()]);
+    (0..3).for_each(|n| assert_eq!(group.publish("t", numbered(n, 10)), 1));
+    assert_eq!(group.publish("u", numbered(3, 10)), 0);
+    assert_eq!((t.lag().dropped, u.lag().dropped), (0, 1));
+    rig.wire.unblock_writes();
+    assert!(rig.next().is_pending());
+    assert_eq!(rig.sent().last().unwrap().close_code(), Some(1013));
+}
+
+#[test]
+fn the_bound_of_all_holds_over_groups() {
+    let (group, mut rig, [t, _u]) = stuck_twice([(); 2].map(|()| LagPolicy::drop_oldest()));
+    let other = Group::with_config(GroupConfig::default().max_waiting(room(2)));
+    let member = other.join_with("t", &rig.conn.handle(), LagPolicy::drop_newest()).unwrap();
+    (0..2).for_each(|n| assert_eq!(group.publish("t", numbered(n, 10)), 1));
+    assert_eq!(other.publish("t", numbered(2, 10)), 0);
+    assert_eq!((t.lag().messages, member.lag().dropped), (2, 1));
 }

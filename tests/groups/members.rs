@@ -1,10 +1,16 @@
 //! Who is a member, and gets what.
 
-use futures::{SinkExt, StreamExt};
-use wsweave::{Config, Connection, ConnectionExt, ErrorKind, Group, GroupConfig, Role};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Context,
+};
 
-use super::{member, texts, texts_of};
-use crate::support::{BOTH, Frame, Rig};
+use futures::{SinkExt, StreamExt};
+use futures_test::task::panic_waker;
+use wsweave::{Config, Connection, ConnectionExt, ErrorKind, Group, GroupConfig, RateLimit, Role};
+
+use super::{allocator, member, texts, texts_of};
+use crate::support::{BOTH, Frame, Rig, Task};
 
 #[test]
 fn what_is_published_reaches_each_member_of_the_topic_and_nobody_else() {
@@ -97,6 +103,39 @@ fn a_connection_that_is_closing_gets_nothing_and_cannot_join() {
 }
 
 #[test]
+fn a_handle_that_was_retired_cannot_join() {
+    let group = Group::new();
+    let mut rig = Rig::new(Role::Server);
+    let mut handle = rig.conn.handle();
+    assert!(Task::new().close(&mut handle).is_ready());
+    assert_eq!(group.join("t", &handle).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(group.topics(), []);
+    // Its clones were not.
+    assert!(group.join("t", &handle.clone()).is_ok());
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_else_from_being_woken() {
+    let group = Group::new();
+    let (mut one, _one) = member(&group);
+    let (mut two, _two) = member(&group);
+    let (three, third) = member(&group);
+    for rig in [&mut one, &mut two] {
+        let polled = rig.conn.poll_next_unpin(&mut Context::from_waker(&panic_waker()));
+        assert!(polled.is_pending());
+    }
+    let wakes = three.task.wakes();
+    assert!(catch_unwind(AssertUnwindSafe(|| group.publish("t", "x"))).is_err());
+    assert_eq!((three.task.wakes(), third.lag().messages), (wakes + 1, 1));
+    // Nothing is left locked, and each has it.
+    assert_eq!(group.publish("t", "y"), 3);
+    for rig in [&mut one, &mut two] {
+        assert!(rig.next().is_pending());
+        assert_eq!(texts(rig), ["x", "y"]);
+    }
+}
+
+#[test]
 fn what_is_published_goes_out_before_a_close_that_comes_behind_it() {
     let group = Group::new();
     let (mut rig, _member) = member(&group);
@@ -143,7 +182,7 @@ fn a_flush_of_a_handle_waits_for_what_was_published_before() {
     group.publish("t", "published");
     handle.try_send("sent").unwrap();
     group.publish("t", "later");
-    let task = crate::support::Task::new();
+    let task = Task::new();
     assert!(rig.next().is_pending() && task.flush(&mut handle).is_pending());
     rig.wire.unblock_writes();
     assert!(rig.next().is_pending());
@@ -207,6 +246,48 @@ fn names_and_memberships_have_limits() {
 }
 
 #[test]
+fn a_topic_that_was_large_gives_its_memory_back() {
+    let group = Group::new();
+    let mut rigs: [Rig; 10] = std::array::from_fn(|_| Rig::new(Role::Server));
+    let handles = rigs.each_mut().map(|rig| rig.conn.handle());
+    // The connections themselves know where their memberships were.
+    handles.iter().for_each(|handle| drop(members_of(&group, handle)));
+    let stays = group.join("t", &handles[0]).unwrap();
+    let held = allocator::held_after(|| {
+        let all: Vec<_> = handles.iter().map(|handle| members_of(&group, handle)).collect();
+        assert_eq!(group.member_count("t"), 5_001);
+        drop(all);
+    });
+    assert!(held < 2_000, "{held} bytes");
+    assert_eq!(group.members("t"), [stays.id()]);
+}
+
+fn members_of(group: &Group, handle: &wsweave::Handle) -> Vec<wsweave::Membership> {
+    (0..500).map(|_| group.join("t", handle).unwrap()).collect()
+}
+
+#[test]
+fn whoever_leaves_those_who_stay_get_everything_once() {
+    let group = Group::new();
+    let mut all: Vec<_> = (0..40).map(|_| member(&group)).collect();
+    for round in 0..10 {
+        // From the front, from the back, and from between.
+        for place in [0, all.len() - 2, all.len() / 2] {
+            drop(all.remove(place).1);
+        }
+        assert_eq!(group.publish("t", format!("{round}")), all.len());
+        for (rig, _) in &mut all {
+            assert!(rig.next().is_pending());
+            assert_eq!(texts(rig), [format!("{round}")]);
+        }
+    }
+    let mut ids: Vec<_> = all.iter().map(|(_, member)| member.id()).collect();
+    let mut members = group.members("t");
+    (ids.sort(), members.sort());
+    assert_eq!((members.len(), members), (group.member_count("t"), ids));
+}
+
+#[test]
 fn who_joins_and_leaves_without_being_polled_runs_into_the_limit() {
     let group = Group::with_config(GroupConfig::default().max_memberships(3));
     let mut rig = Rig::new(Role::Server);
@@ -234,6 +315,34 @@ fn a_hook_can_publish_to_its_own_connection() {
     rig.receive([Frame::text("a"), Frame::text("b")]);
     assert_eq!(rig.settle().len(), 2);
     assert_eq!(rig.sent(), [Frame::text("a"), Frame::text("b")]);
+}
+
+#[test]
+fn a_member_that_sends_too_much_still_gets_what_is_published_meanwhile() {
+    let group = Group::new();
+    let mut rig = Rig::new(Role::Server);
+    let _member = group.join("t", &rig.conn.handle()).unwrap();
+    let (mut other, _other) = member(&group);
+    let publisher = group.clone();
+    let mut rig = rig.weave(|conn| {
+        let limit = RateLimit::new().messages(1).unwrap();
+        conn.limit_rate(limit).on_each(move |_, message| {
+            publisher.publish("t", message.clone());
+        })
+    });
+    rig.receive(["a", "b"].map(Frame::text));
+    assert_eq!(rig.settle().len(), 1);
+    // What is over the limit is not published either.
+    assert!(other.next().is_pending());
+    assert_eq!((texts(&other), texts_of(&rig.sent())), (vec!["a".into()], vec!["a".into()]));
+    let wakes = rig.task.wakes();
+    group.publish("t", "meanwhile");
+    assert_eq!(rig.task.wakes(), wakes + 1);
+    assert!(rig.settle().is_empty());
+    assert_eq!(texts_of(&rig.sent()), ["meanwhile"]);
+    rig.clock.advance_secs(1);
+    assert_eq!(rig.settle().len(), 1);
+    assert_eq!(texts_of(&rig.sent()), ["b"]);
 }
 
 #[test]
