@@ -2,9 +2,11 @@
 
 mod support;
 
-use futures::StreamExt;
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
 use shuttle::{future::block_on, thread};
-use wsweave::{Change, Config, ConnectionExt, Group, Message};
+use wsweave::{Change, CloseCode, Config, ConnectionExt, ErrorKind, Group, LagPolicy, Message};
 
 use self::support::{check, pair};
 
@@ -101,6 +103,134 @@ fn whoever_watches_is_woken_by_the_changes_and_the_end() {
                 Change::Left { topic: topic(), member: id, members: 0 },
             ]
         );
+    });
+}
+
+/// Who leaves last closes the topic; who comes then finds that, or another topic.
+#[test]
+fn whoever_has_joined_gets_what_is_published_whoever_leaves() {
+    check(1000, || {
+        let group = Group::new();
+        let changes = group.changes();
+        let coming = [(); 3].map(|()| {
+            let group = group.clone();
+            thread::spawn(move || {
+                let (mut conn, _peer) = pair(64, Config::default());
+                let member = group.join("t", &conn.handle()).unwrap();
+                assert!(group.members("t").contains(&member.id()));
+                group.publish("t", "x");
+                assert!(member.lag().messages > 0);
+            })
+        });
+        coming.into_iter().for_each(|coming| coming.join().unwrap());
+        assert_eq!(group.topics(), []);
+        drop(group);
+        let mut before = 0;
+        for change in block_on(changes.collect::<Vec<_>>()) {
+            before = match change {
+                Change::Joined { members, .. } if members == before + 1 => members,
+                Change::Left { members, .. } if members + 1 == before => members,
+                change => panic!("{change:?} where there were {before}"),
+            };
+        }
+        assert_eq!(before, 0);
+    });
+}
+
+#[test]
+fn whoever_joins_a_group_that_is_drained_is_closed_or_refused() {
+    check(1000, || {
+        let group = Group::new();
+        let (mut leaves, _peer) = pair(64, Config::default());
+        let leaving = group.join("t", &leaves.handle()).unwrap();
+        let leaving = thread::spawn(move || drop(leaving));
+        let joining = {
+            let group = group.clone();
+            thread::spawn(move || {
+                let (mut conn, peer) = pair(64, Config::default());
+                (group.join("t", &conn.handle()), conn, peer)
+            })
+        };
+        let closed = block_on(group.drain(Duration::ZERO));
+        let (joined, mut conn, _peer) = joining.join().unwrap();
+        leaving.join().unwrap();
+        assert_eq!(joined.is_ok(), !conn.handle().is_open());
+        assert!(usize::from(joined.is_ok()) <= closed);
+        match joined {
+            Ok(member) => drop(member),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Closed),
+        }
+        assert_eq!(group.topics(), []);
+    });
+}
+
+#[test]
+fn of_each_key_the_last_arrives_and_a_flush_does_not_wait_for_what_was_replaced() {
+    check(1000, || {
+        let group = Group::new();
+        let (mut peer, mut conn) = pair(8, Config::default().outbox_size(1));
+        let handle = conn.handle();
+        let policy = LagPolicy::latest(|_: &Message| "");
+        let membership = group.join_with("t", &handle, policy).unwrap();
+        let serving = thread::spawn(move || block_on(conn.run()).clean);
+        let publishers = ["a", "b"].map(|name| {
+            let group = group.clone();
+            thread::spawn(move || {
+                for number in 0..2 {
+                    assert_eq!(group.publish("t", format!("{name}{number}")), 1);
+                }
+            })
+        });
+        let flushing = {
+            let mut handle = handle.clone();
+            thread::spawn(move || block_on(handle.flush()).unwrap())
+        };
+        let receiving = thread::spawn(move || {
+            let until_end = |message: &Message| futures::future::ready(message != &"end".into());
+            let received: Vec<_> = block_on(peer.by_ref().take_while(until_end).collect());
+            block_on(peer.close()).unwrap();
+            received
+        });
+        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+        block_on(handle.send("end")).unwrap();
+        flushing.join().unwrap();
+        let received: Vec<Message> = receiving.join().unwrap();
+        assert!(serving.join().unwrap());
+        assert!(received.last().unwrap().as_text().unwrap().ends_with('1'));
+        assert_eq!(received.len() as u64 + membership.lag().replaced, 4);
+    });
+}
+
+#[test]
+fn all_who_wait_learn_that_a_member_was_too_slow() {
+    check(1000, || {
+        let group = Group::new();
+        let (peer, mut conn) = pair(8, Config::default());
+        let handle = conn.handle();
+        let policy = LagPolicy::disconnect().max_bytes(1);
+        let membership = group.join_with("t", &handle, policy).unwrap();
+        let serving = thread::spawn(move || block_on(conn.run()));
+        let receiving = thread::spawn(move || block_on(peer.collect::<Vec<_>>()));
+        let sending = {
+            let handle = handle.clone();
+            thread::spawn(move || (0..2).all(|_| block_on(handle.send("sent")).is_ok()))
+        };
+        let taken: usize = (0..3).map(|_| group.publish("t", "published")).sum();
+        let sent = sending.join().unwrap();
+        // Unless the group has done so.
+        handle.close_with(1000, "").unwrap();
+        let finish = serving.join().unwrap();
+        let received = receiving.join().unwrap();
+        let published = received.iter().filter(|&message| message == &"published".into()).count();
+        let dropped = usize::try_from(membership.lag().dropped).unwrap();
+        assert!(finish.clean, "{finish}");
+        if finish.code == CloseCode::TRY_AGAIN_LATER {
+            // That it was for, and what waited.
+            assert_eq!(published, taken + 1 - dropped);
+        } else {
+            assert_eq!((published, dropped, sent), (3, 0, true));
+        }
+        assert_eq!(group.topics(), []);
     });
 }
 

@@ -317,7 +317,9 @@ impl Handle {
             let (done, over) = match what_for {
                 WhatFor::Room => (self.outbox.has_room(), !self.outbox.is_open()),
                 WhatFor::Written(position) => {
-                    (self.outbox.is_written(position), self.outbox.finish().is_some())
+                    // The end comes behind what is written, and is asked for before that.
+                    let over = self.outbox.finish().is_some();
+                    (self.outbox.is_written(position), over)
                 }
             };
             if done || over {

@@ -9,6 +9,7 @@ mod support;
 
 mod attempts;
 mod closing;
+mod groups;
 mod halves;
 mod hooks;
 mod limits;
