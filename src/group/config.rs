@@ -21,11 +21,11 @@ pub struct GroupConfig {
     /// How many memberships a connection can have, in all groups together. 1,000. Those that were left
     /// count until what they wait for is written.
     pub max_memberships: usize,
-    /// How many bytes of what is published may wait for a connection, for all its memberships together, those
-    /// of other groups included; they count as for [`LagPolicy::max_bytes`](crate::LagPolicy::max_bytes).
-    /// 16 MiB. Beyond that a membership's policy decides as it does beyond its own bound. What is to wait for
-    /// one membership displaces nothing of another: where that would take to be dropped, the message is
-    /// dropped itself, or with [`disconnect`](crate::LagPolicy::disconnect) the connection closed.
+    /// How many bytes of what is published may wait for a connection, for its memberships in all groups
+    /// together; they count as for [`LagPolicy::max_bytes`](crate::LagPolicy::max_bytes). 16 MiB. Beyond that a
+    /// membership's policy does what it does beyond its own bound. It never drops what waits for another
+    /// membership: where that leaves no room, it drops the new message, or closes the connection if it is
+    /// [`disconnect`](crate::LagPolicy::disconnect).
     pub max_waiting: usize,
     /// How many [changes](crate::Group::changes) wait for one who does not read them. 1,024.
     pub max_changes: usize,

@@ -38,8 +38,9 @@ use crate::{
 /// in which that was done. Where a policy drops or replaces something, a later message of the same membership
 /// takes its place, before what others have sent meanwhile.
 ///
-/// **Cost.** A message is put into a frame once, and all members that are servers' connections share the
-/// payload. So it is where they compress without context
+/// **Cost.** A message is put into a frame once for all members that are servers' connections. Its payload is
+/// shared while it waits; up to 4 KiB of it is copied where it is written, behind what else goes out with it,
+/// and more than that is written from where it is. So it is where members compress without context
 /// ([`server_no_context_takeover`](crate::Compression::server_no_context_takeover)): once for each level
 /// and size of the window. For others each connection compresses, or masks, for itself.
 ///

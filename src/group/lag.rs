@@ -7,9 +7,10 @@ use crate::message::Message;
 /// What becomes of what is published when a member takes it too slowly: see
 /// [`Group::join_with`](crate::Group::join_with).
 ///
-/// What waits for a member is bounded in bytes: each message counts with its payload, its key if it has one, and 128 bytes. A
-/// message that is larger than the bound fits where nothing waits. Nobody else waits for a slow member, and
-/// what it costs is counted: see [`Lag`].
+/// What waits for a member is bounded in bytes: each message counts with its payload, its key if it has one,
+/// and 128 bytes. A message that is larger than the bound fits where nothing waits. There is a bound for all
+/// memberships of a connection, too: [`GroupConfig::max_waiting`](crate::GroupConfig::max_waiting). Nobody else
+/// waits for a slow member, and what it costs is counted: see [`Lag`].
 ///
 /// # Examples
 ///

@@ -14,6 +14,11 @@ use crate::connection::Outbox;
 /// What was published before the drop is still delivered. When the peer closes the connection, what waits then
 /// is dropped.
 ///
+/// That of a [client that connects again](crate::Client::reconnect) lasts over all its connections. What is
+/// published between two of them waits, as its [`LagPolicy`](crate::LagPolicy) allows, and goes over the next
+/// one; what was sent and may not have arrived [`on_reconnect`](crate::Reconnect::on_reconnect) is handed, like
+/// everything else.
+///
 /// # Examples
 ///
 /// ```

@@ -147,8 +147,8 @@ impl Outgoing {
         self.frame(FIN, opcode, message.into_bytes(), origin);
     }
 
-    /// Queues a message that others get as well: what is encoded already is shared with them, unless this
-    /// connection has to encode it in its own way.
+    /// Queues a message that others get as well: it is encoded already, unless this connection has to do that
+    /// in its own way. A large payload is shared with them; a small one is copied behind what else is written.
     pub(crate) fn published(
         &mut self,
         published: &Published,

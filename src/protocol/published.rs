@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{message::Message, sync::Mutex};
 
-/// A message, and what servers send of it: a frame whose payload all of them share.
+/// A message, and what servers send of it: a frame that all of them have in common.
 pub(crate) struct Published {
     message: Message,
     plain: Frame,

@@ -265,6 +265,25 @@ fn a_flush_of_a_handle_does_not_wait_for_what_was_dropped() {
 }
 
 #[test]
+fn a_flush_of_a_handle_does_not_wait_for_what_is_published_later() {
+    let group = Group::new();
+    let (mut rig, member) = stuck(&group, LagPolicy::default());
+    let (mut handle, task) = (rig.conn.handle(), Task::new());
+    group.publish("t", "earlier");
+    assert!(task.flush(&mut handle).is_pending());
+    group.publish("t", "later");
+    rig.wire.allow(Frame::text("first").to(Role::Client).len());
+    rig.settle();
+    assert!(task.flush(&mut handle).is_pending());
+    rig.wire.allow(Frame::text("earlier").to(Role::Client).len());
+    rig.settle();
+    assert!(task.flush(&mut handle).is_ready());
+    rig.wire.allow(100);
+    rig.settle();
+    assert_eq!((texts(&rig).len(), member.lag().messages), (3, 0));
+}
+
+#[test]
 fn what_a_policy_has_is_dropped_when_nothing_is_locked() {
     struct Guard(wsweave::Handle);
 
