@@ -131,14 +131,15 @@ struct State {
     is_over: bool,
 }
 
-/// Those who are to be woken when nothing is locked.
-#[derive(Debug, Default)]
+/// Those who are to be woken when nothing is locked. Nor is any of them dropped before: a waker may be the last
+/// of a task.
+#[derive(Debug)]
 #[must_use]
-pub(super) struct Woken(Vec<Waker>);
+pub(super) struct Told(Vec<Arc<Watch>>);
 
-impl Woken {
+impl Told {
     pub(super) fn wake(self) {
-        tell_all(self.0, Waker::wake);
+        tell_all(self.0, |watch| watch.wake());
     }
 }
 
@@ -152,14 +153,15 @@ impl Watchers {
         Changes { watch }
     }
 
-    pub(super) fn tell(&self, change: &Change) -> Woken {
-        let mut woken = Woken::default();
+    pub(super) fn tell(&self, change: &Change) -> Told {
+        let mut told = Vec::new();
         self.lock().retain(|watch| {
             let Some(watch) = watch.upgrade() else { return false };
-            woken.0.extend(watch.push(change.clone()));
+            watch.push(change.clone());
+            told.push(watch);
             true
         });
-        woken
+        Told(told)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<Watch>>> {
@@ -171,13 +173,14 @@ impl Watchers {
 impl Drop for Watchers {
     fn drop(&mut self) {
         let watches = mem::take(&mut *self.lock());
-        let wakers = watches.iter().filter_map(|watch| watch.upgrade()?.end());
-        tell_all(wakers.collect::<Vec<_>>(), Waker::wake);
+        let watches: Vec<_> = watches.iter().filter_map(Weak::upgrade).collect();
+        watches.iter().for_each(|watch| watch.lock().is_over = true);
+        Told(watches).wake();
     }
 }
 
 impl Watch {
-    fn push(&self, change: Change) -> Option<Waker> {
+    fn push(&self, change: Change) {
         let mut state = self.lock();
         if state.changes.len() >= self.limit {
             // What is left has to be without a gap.
@@ -185,13 +188,13 @@ impl Watch {
             state.changes.clear();
         }
         state.changes.push_back(change);
-        state.waker.take()
     }
 
-    fn end(&self) -> Option<Waker> {
-        let mut state = self.lock();
-        state.is_over = true;
-        state.waker.take()
+    fn wake(&self) {
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

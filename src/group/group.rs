@@ -357,11 +357,11 @@ impl Shared {
         members.add(Member { id, outbox: Arc::clone(outbox), queue, key });
         let change =
             Change::Joined { topic: Arc::clone(&name), member: id, members: members.len() };
-        let woken = self.watchers.tell(&change);
+        let told = self.watchers.tell(&change);
         drop(members);
         // Made before anybody is woken: should that panic, the member leaves again.
         let membership = Membership { outbox: Arc::clone(outbox), place: queue, topic: name, id };
-        woken.wake();
+        told.wake();
         Some(Ok(membership))
     }
 
@@ -371,10 +371,10 @@ impl Shared {
         let Some(member) = members.remove(id) else { return };
         let (topic_name, left) = (Arc::clone(&topic.name), members.len());
         let change = Change::Left { topic: topic_name, member: id, members: left };
-        let woken = self.watchers.tell(&change);
+        let told = self.watchers.tell(&change);
         self.release(topic, members);
         drop(member);
-        woken.wake();
+        told.wake();
     }
 
     /// Unlocks a topic. One without members is over: there may soon be another of its name.
