@@ -174,7 +174,9 @@ impl Drop for Watchers {
     fn drop(&mut self) {
         let watches = mem::take(&mut *self.lock());
         let watches: Vec<_> = watches.iter().filter_map(Weak::upgrade).collect();
-        watches.iter().for_each(|watch| watch.lock().is_over = true);
+        for watch in &watches {
+            watch.lock().is_over = true;
+        }
         Told(watches).wake();
     }
 }

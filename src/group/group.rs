@@ -147,6 +147,7 @@ impl Group {
     /// let member = group.join_with("prices", &conn.handle(), LagPolicy::drop_oldest())?;
     /// # Ok::<_, wsweave::Error>(())
     /// ```
+    #[allow(clippy::needless_pass_by_value, reason = "a policy is made for it, or is a clone")]
     pub fn join_with(
         &self,
         topic: &str,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Locked by each who publishes for as long as that takes, so that all members get all messages in one
-/// order.
+/// order. It is locked before the outboxes and the watchers, and nobody who has one of those locks it.
 #[derive(Debug)]
 pub(super) struct Topic {
     pub(super) name: Arc<str>,
