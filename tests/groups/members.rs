@@ -251,7 +251,9 @@ fn a_topic_that_was_large_gives_its_memory_back() {
     let mut rigs: [Rig; 10] = std::array::from_fn(|_| Rig::new(Role::Server));
     let handles = rigs.each_mut().map(|rig| rig.conn.handle());
     // The connections themselves know where their memberships were.
-    handles.iter().for_each(|handle| drop(members_of(&group, handle)));
+    for handle in &handles {
+        drop(members_of(&group, handle));
+    }
     let stays = group.join("t", &handles[0]).unwrap();
     let held = allocator::held_after(|| {
         let all: Vec<_> = handles.iter().map(|handle| members_of(&group, handle)).collect();
@@ -283,7 +285,8 @@ fn whoever_leaves_those_who_stay_get_everything_once() {
     }
     let mut ids: Vec<_> = all.iter().map(|(_, member)| member.id()).collect();
     let mut members = group.members("t");
-    (ids.sort(), members.sort());
+    ids.sort();
+    members.sort();
     assert_eq!((members.len(), members), (group.member_count("t"), ids));
 }
 
