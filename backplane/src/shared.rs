@@ -194,7 +194,7 @@ impl Shared {
     }
 
     pub(crate) fn presence(&self, topic: &str) -> Presence {
-        let local = self.group.members(topic).len();
+        let local = self.group.member_count(topic);
         self.nodes().presence(topic, local)
     }
 
