@@ -184,10 +184,18 @@ impl Nodes {
         tell(&Event::Network { together, nodes });
     }
 
-    /// Tells the others farewell; returns how many messages they do not get.
-    pub(crate) async fn close(&self) -> usize {
-        let (unsent, _) = tokio::join!(self.said.close(), self.who.close());
-        unsent
+    /// Tells the others farewell.
+    pub(crate) async fn close(&self) {
+        let (waiting, _) = tokio::join!(self.said.close(), self.who.close());
+        let stats = self.said.stats();
+        let (unsent, missed) = (stats.unsent + waiting as u64, stats.missed);
+        let invalid = stats.invalid + self.invalid.load(Ordering::Relaxed);
+        if unsent + missed + invalid > 0 {
+            log(&format!(
+                "messages that went to no other node: {unsent}; that did not come from there: {missed}; \
+                 that made no sense: {invalid}"
+            ));
+        }
     }
 
     fn is_together(&self) -> bool {
