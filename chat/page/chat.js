@@ -86,7 +86,7 @@ class Visit {
       case 'network':
         return this.setTogether(event.together);
       case 'gap':
-        return note(`${count(event.missed, 'message')} from other servers ${event.missed === 1 ? 'was' : 'were'} missed.`, 'strong');
+        return note(missed(event.missed), 'strong');
       case 'error':
         return this.fail(event);
     }
@@ -518,6 +518,12 @@ function list(names) {
   const shown = few.map(isolate);
   const last = few === names ? shown.pop() : `${names.length - NAMED} others`;
   return [shown.join(', '), last].filter(Boolean).join(' and ');
+}
+
+/** How many, or 0 if nobody knows. */
+function missed(number) {
+  if (number === 0) return 'Some messages from other servers may be missing.';
+  return `${count(number, 'message')} from other servers ${number === 1 ? 'was' : 'were'} missed.`;
 }
 
 const { compare } = new Intl.Collator();
