@@ -66,6 +66,23 @@ fn a_topic_that_the_last_one_leaves_can_be_joined() {
     });
 }
 
+/// A place that is free is used again: by then nobody may publish to the one who had it.
+#[test]
+fn one_who_joins_while_another_membership_of_its_connection_is_left_gets_everything_once() {
+    check(1000, || {
+        let group = Group::new();
+        let (mut conn, _peer) = pair(64, Config::default());
+        let handle = conn.handle();
+        let leaving = group.join("t", &handle).unwrap();
+        let leaving = thread::spawn(move || drop(leaving));
+        let policy = LagPolicy::drop_oldest().max_bytes(0);
+        let member = group.join_with("t", &handle, policy).unwrap();
+        assert!(group.publish("t", "x") >= 1);
+        assert_eq!((member.lag().messages, member.lag().dropped), (1, 0));
+        leaving.join().unwrap();
+    });
+}
+
 #[test]
 fn those_who_join_a_new_topic_at_once_belong_to_the_same() {
     check(1000, || {

@@ -96,13 +96,19 @@ impl Deliveries {
         self.queues.len() - 1
     }
 
-    /// The member leaves, and gives back its seat. What waits still goes out; then the queue is no more.
-    pub(super) fn leave(&mut self, place: usize) -> Option<Seat> {
-        let queue = self.queues[place].as_mut()?;
-        queue.is_left = true;
-        let seat = queue.seat.take();
+    /// The member gives back its seat: nobody else gets its place before it has [left](Self::leave).
+    pub(super) fn take_seat(&mut self, place: usize) -> Option<Seat> {
+        self.queues[place].as_mut()?.seat.take()
+    }
+
+    /// The member has left: what waits still goes out, then the queue is no more. Gives back what is to be
+    /// dropped without a lock.
+    pub(super) fn leave(&mut self, place: usize) -> Vec<Queue> {
+        if let Some(queue) = &mut self.queues[place] {
+            queue.is_left = true;
+        }
         self.retire(place);
-        seat
+        self.take_retired()
     }
 
     /// What is to be dropped without a lock.
@@ -262,7 +268,11 @@ impl Queue {
         dropped: &mut Vec<Arc<Published>>,
     ) {
         let most = self.policy.max_bytes.min(self.max_together.saturating_sub(others));
-        while self.bytes > most && self.waiting.len() > 1 {
+        // Each message once at most, so that it ends whatever waits.
+        for _ in 0..self.waiting.len() {
+            if self.bytes <= most || self.waiting.len() == 1 {
+                return;
+            }
             let before = self.bytes;
             let key = self.keyed.as_ref().and_then(|keyed| keyed.keys.front().cloned()).flatten();
             let Some(first) = self.pop() else { return };

@@ -397,14 +397,13 @@ impl Outbox {
 
     /// A group's side: the member at `place` leaves.
     pub(crate) fn leave(&self, place: usize) {
-        let mut state = self.lock();
-        let left = state.deliveries.as_mut().map(|deliveries| {
-            let seat = deliveries.leave(place);
-            (seat, deliveries.take_retired())
-        });
-        drop(state);
-        // After the lock: a seat locks the group, and a policy may have anything.
-        drop(left);
+        // Done last, whatever panics: until the topic has let go of the seat it may still publish to this
+        // place, which is nobody else's before that.
+        let _leaving = Leaving { outbox: self, place };
+        let seat =
+            self.lock().deliveries.as_mut().and_then(|deliveries| deliveries.take_seat(place));
+        // After the lock: a seat locks the group.
+        drop(seat);
     }
 
     /// A group's side: the connection is to close without waiting for room; returns whether it was open.
@@ -457,6 +456,22 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A member that has left its topic when this is dropped.
+struct Leaving<'a> {
+    outbox: &'a Outbox,
+    place: usize,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let mut state = self.outbox.lock();
+        let retired = state.deliveries.as_mut().map(|deliveries| deliveries.leave(self.place));
+        drop(state);
+        // After the lock: a policy may have anything.
+        drop(retired);
     }
 }
 
