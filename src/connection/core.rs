@@ -338,7 +338,8 @@ impl Core {
     #[inline]
     pub(super) fn take_from_outbox(&mut self, origin: Origin, how_much: Take) -> bool {
         let outbox = self.outbox.as_ref().filter(|_| self.closing.is_open());
-        let Some((items, position)) = outbox.and_then(|outbox| outbox.take(how_much)) else {
+        let taken = outbox.and_then(|outbox| outbox.take(how_much));
+        let Some((items, position, _retired)) = taken else {
             return false;
         };
         for item in items {

@@ -72,6 +72,7 @@ pub(super) enum Entering {
 #[allow(dead_code, reason = "to be dropped is what it is for")]
 pub(super) struct Ended {
     seats: Vec<Seat>,
+    policies: Vec<LagPolicy>,
     messages: Vec<Arc<Published>>,
 }
 
@@ -159,7 +160,8 @@ impl Deliveries {
     pub(super) fn end(&mut self) -> Ended {
         let messages = self.clear();
         let queues = self.queues.iter_mut().flatten();
-        Ended { seats: queues.filter_map(|queue| queue.seat.take()).collect(), messages }
+        let (seats, policies): (Vec<_>, _) = queues.map(Queue::end).unzip();
+        Ended { seats: seats.into_iter().flatten().collect(), policies, messages }
     }
 
     fn retire(&mut self, place: usize) {
@@ -297,6 +299,11 @@ impl Queue {
         // The key is the same.
         self.bytes = self.bytes + published.message().len() - old.message().len();
         old
+    }
+
+    /// Nothing comes in or goes out any more: gives back what the user may have code in.
+    fn end(&mut self) -> (Option<Seat>, LagPolicy) {
+        (self.seat.take(), mem::take(&mut self.policy))
     }
 
     fn clear(&mut self) -> VecDeque<Arc<Published>> {

@@ -110,7 +110,7 @@ impl Core {
         self.end_for_good();
         let Some(outbox) = self.outbox.clone() else { return self.end_unless_ended(error) };
         outbox.seal();
-        let items = outbox.take(Take::All).map(|(items, _)| items).unwrap_or_default();
+        let (items, _, _retired) = outbox.take(Take::All).unwrap_or_default();
         for item in items {
             let message = match item {
                 Item::Message(message) => message,

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use event_listener::EventListener;
 
-use super::deliveries::{Deliveries, Entering, KEPT};
+use super::deliveries::{Deliveries, Entering, KEPT, Queue};
 use crate::{
     close::{CloseCode, CloseFrame, Finish},
     error::{Error, ErrorKind},
@@ -293,8 +293,9 @@ impl Outbox {
         self.urgent.load(Ordering::Acquire)
     }
 
-    /// The connection's side: takes what there is, with the position of the last one.
-    pub(super) fn take(&self, how_much: Take) -> Option<(VecDeque<Item>, u64)> {
+    /// The connection's side: takes what there is, with the position of the last one, and with queues that are
+    /// to be dropped when nothing else is left to do: a policy may have anything.
+    pub(super) fn take(&self, how_much: Take) -> Option<(VecDeque<Item>, u64, Vec<Queue>)> {
         if !self.filled.load(Ordering::Acquire) {
             return None;
         }
@@ -305,13 +306,12 @@ impl Outbox {
         self.filled.store(!state.items.is_empty(), Ordering::Relaxed);
         let retired = state.deliveries.as_mut().map(|deliveries| deliveries.take_retired());
         drop(state);
-        drop(retired);
         if position == before {
             return None;
         }
         // All who wait, not one: that one may be a sink whose task has lost interest.
         self.room.notify(usize::MAX);
-        Some((items, position))
+        Some((items, position, retired.unwrap_or_default()))
     }
 
     /// The connection's side: nothing that groups have published is of use any more.
@@ -368,11 +368,11 @@ impl Outbox {
         let items = mem::take(&mut state.items);
         let deliveries = state.deliveries.as_mut().map(|deliveries| deliveries.end());
         drop(state);
-        // After the lock: payloads may run their owner's code when dropped, and members leave their groups.
-        drop((items, deliveries));
         for event in [&self.room, &self.written, &self.ended] {
             event.notify(usize::MAX);
         }
+        // After the lock: payloads may run their owner's code when dropped, and members leave their groups.
+        drop((items, deliveries));
     }
 
     /// A group's side: makes a queue for what it publishes; returns its place.

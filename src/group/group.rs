@@ -374,8 +374,8 @@ impl Shared {
         let change = Change::Left { topic: topic_name, member: id, members: left };
         let told = self.watchers.tell(&change);
         self.release(topic, members);
-        drop(member);
         told.wake();
+        drop(member);
     }
 
     /// Unlocks a topic. One without members is over: there may soon be another of its name.

@@ -1,6 +1,9 @@
 //! Members that are slow: each policy, its bound, and that nobody else notices.
 
-use std::sync::Mutex;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+};
 
 use futures::FutureExt;
 use wsweave::{Config, ConnectionExt, ErrorKind, Group, GroupConfig, LagPolicy, Message, Role};
@@ -332,6 +335,77 @@ fn what_a_policy_has_is_dropped_when_nothing_is_locked() {
     drop(member);
     assert!(rig.next().is_pending());
     assert_eq!(texts(&rig), ["a", "from a drop"]);
+}
+
+/// One whose function has this.
+fn policy_with(held: impl Send + Sync + 'static) -> LagPolicy {
+    LagPolicy::latest(move |message: &Message| {
+        let _ = &held;
+        key(message)
+    })
+}
+
+#[test]
+fn no_policy_outlives_its_connection_however_that_ends() {
+    for stays in [true, false] {
+        let group = Group::new();
+        let held = Arc::new(());
+        let watched = Arc::downgrade(&held);
+        let (mut rig, member) = stuck(&group, policy_with(held));
+        group.publish("t", "waits");
+        let member = Some(member).filter(|_| stays);
+        assert_eq!(watched.strong_count(), 1);
+        rig.peer().abort();
+        assert_eq!(watched.strong_count(), 0);
+        drop(member);
+    }
+}
+
+/// Panics when it is dropped.
+struct Brittle;
+
+impl AsRef<[u8]> for Brittle {
+    fn as_ref(&self) -> &[u8] {
+        b"brittle"
+    }
+}
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[test]
+fn a_payload_that_panics_at_the_end_keeps_nobody_from_hearing_of_that() {
+    let group = Group::new();
+    let (mut rig, _member) = stuck(&group, LagPolicy::default());
+    let handle = rig.conn.handle();
+    let (mut closed, task) = (Box::pin(handle.closed()), Task::new());
+    assert!(task.poll(&mut closed).is_pending());
+    group.publish("t", bytes::Bytes::from_owner(Brittle));
+    assert!(catch_unwind(AssertUnwindSafe(|| rig.peer().abort())).is_err());
+    assert_eq!(task.wakes(), 1);
+    assert!(task.poll(&mut closed).is_ready());
+}
+
+#[test]
+fn a_policy_that_panics_when_it_is_dropped_costs_no_message_and_no_wake_up() {
+    let group = Group::new();
+    let (mut rig, member) = stuck(&group, policy_with(Brittle));
+    group.publish("t", "published");
+    drop(member);
+    let handle = rig.conn.handle();
+    handle.try_send("no more room").unwrap();
+    let (mut sending, task) = (Box::pin(handle.send("waits")), Task::new());
+    assert!(task.poll(&mut sending).is_pending());
+    rig.wire.unblock_writes();
+    assert!(catch_unwind(AssertUnwindSafe(|| rig.next())).is_err());
+    assert_eq!(task.wakes(), 1);
+    assert!(rig.next().is_pending());
+    assert!(task.poll(&mut sending).is_ready());
+    assert!(rig.next().is_pending());
+    assert_eq!(texts(&rig), ["first", "published", "no more room", "waits"]);
 }
 
 #[test]
