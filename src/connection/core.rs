@@ -206,8 +206,10 @@ impl Core {
         self.outgoing.message(message, self.config.fragment_size, origin);
     }
 
-    /// Sends what a group has published, in a frame that its members share.
+    /// Sends what a group has published, in a frame that its members share. It is no fault of a hook whose
+    /// message goes behind it.
     fn send_published(&mut self, published: &Published, origin: Origin) {
+        let origin = if origin == Origin::Hook { Origin::Group } else { origin };
         if self.ledger.is_some() {
             return self.send(published.message().clone(), origin);
         }
@@ -253,7 +255,8 @@ impl Core {
     /// Tells whether what reading made us send leaves no room for more of it.
     #[inline]
     pub(super) fn replies_overflow(&self) -> bool {
-        self.outgoing.replies_len() > self.outbox_size()
+        let most = self.outbox_size();
+        self.outgoing.replies_len() > most || self.outgoing.backlog_len() > most as u64
     }
 
     fn hook_may_send(&mut self) -> bool {

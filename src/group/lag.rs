@@ -103,6 +103,10 @@ impl LagPolicy {
 
     /// Sets how many bytes may wait. 1 MiB.
     ///
+    /// A message waits here until the connection takes it, which it does as there is room for it in what it
+    /// writes, and at once with all that comes before a message that an asynchronous hook
+    /// ([`on_each_async`](crate::ConnectionExt::on_each_async)) sends by a handle.
+    ///
     /// ```
     /// let policy = wsweave::LagPolicy::drop_oldest().max_bytes(64 << 10);
     /// ```

@@ -33,6 +33,8 @@ pub(crate) struct Outgoing {
     /// Where the replies are that wait, in order, and how many bytes that is.
     replies: VecDeque<Range<u64>>,
     replies_len: usize,
+    /// The position up to which there is something that groups have published and hooks' messages go behind.
+    backlog_end: u64,
     /// Where compression was agreed on.
     deflater: Option<Box<Deflater>>,
     /// But for the bytes on the wire, which `written` has.
@@ -56,6 +58,8 @@ pub(crate) enum Origin {
     Handle,
     /// A hook, in reply to what was read.
     Hook,
+    /// A group, before what a hook sends.
+    Group,
     /// The protocol itself, in reply to what was read.
     Protocol,
 }
@@ -82,6 +86,7 @@ impl Outgoing {
             flush_end: 0,
             replies: VecDeque::new(),
             replies_len: 0,
+            backlog_end: 0,
             deflater: None,
             sent: Traffic::default(),
         }
@@ -119,6 +124,11 @@ impl Outgoing {
     /// How many of the bytes that wait are what reading itself produced.
     pub(crate) fn replies_len(&self) -> usize {
         self.replies_len
+    }
+
+    /// How many bytes wait up to the last of those that groups have published and hooks' messages go behind.
+    pub(crate) fn backlog_len(&self) -> u64 {
+        self.backlog_end.saturating_sub(self.written)
     }
 
     /// Tells whether all that a flush waits for has been written: what the sink and hooks sent.
@@ -359,6 +369,9 @@ impl Outgoing {
         }
         if origin.is_reply() {
             self.record_reply(start, len);
+        }
+        if origin == Origin::Group {
+            self.backlog_end = self.end();
         }
     }
 

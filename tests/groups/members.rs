@@ -7,7 +7,10 @@ use std::{
 
 use futures::{SinkExt, StreamExt};
 use futures_test::task::panic_waker;
-use wsweave::{Config, Connection, ConnectionExt, ErrorKind, Group, GroupConfig, RateLimit, Role};
+use wsweave::{
+    Config, Connection, ConnectionExt, ErrorKind, Group, GroupConfig, LagPolicy, Message,
+    RateLimit, Role,
+};
 
 use super::{allocator, member, texts, texts_of};
 use crate::support::{BOTH, Frame, Rig, Task};
@@ -383,6 +386,35 @@ fn what_is_published_is_of_no_use_to_a_peer_that_closes() {
     rig.receive([Frame::close(1000, "")]);
     rig.settle();
     assert_eq!(rig.sent(), [Frame::text("sent"), Frame::close(1000, "")]);
+}
+
+#[test]
+fn what_goes_before_the_message_of_a_hook_stops_the_reading_and_is_no_fault_of_hooks() {
+    let group = Group::with_config(GroupConfig::default().max_waiting(32 << 20));
+    let mut rig = Rig::with(Role::Server, Config::default());
+    let handle = rig.conn.handle();
+    let policy = LagPolicy::default().max_bytes(32 << 20);
+    let _member = group.join_with("t", &handle, policy).unwrap();
+    let mut rig = rig.weave(|conn| {
+        let conn = conn.on_each_async(move |_, _| {
+            let handle = handle.clone();
+            async move { handle.send("by a handle").await }
+        });
+        conn.on_each(|peer, _| peer.send("by the next hook"))
+    });
+    rig.wire.block_writes();
+    let large = Message::from(vec![0; 1 << 20]);
+    for _ in 0..20 {
+        assert_eq!(group.publish("t", large.clone()), 1);
+    }
+    rig.receive(["one", "two"].map(Frame::text));
+    assert_eq!(rig.settle(), ["one".into()]);
+    rig.wire.unblock_writes();
+    assert_eq!(rig.settle(), ["two".into()]);
+    let sent = rig.sent();
+    assert!(sent[..20].iter().all(|frame| frame.payload.len() == 1 << 20));
+    let replies = ["by a handle", "by the next hook"];
+    assert_eq!(texts_of(&sent[20..]), [replies, replies].concat());
 }
 
 #[test]

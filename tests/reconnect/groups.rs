@@ -1,11 +1,11 @@
 //! Memberships of a connection that is made anew when it is lost.
 
 use futures::{StreamExt, channel::mpsc::unbounded};
-use wsweave::{Group, LagPolicy};
+use wsweave::{ConnectionExt, Group, GroupConfig, Handle, LagPolicy};
 
 use crate::{
     site::{Site, policy},
-    support::within,
+    support::{Frame, within},
 };
 
 #[test]
@@ -81,5 +81,31 @@ fn what_waits_for_the_next_connection_is_bounded_by_the_policy() {
         assert_eq!([(); 2].map(|()| group.publish("u", "x")), [1, 0]);
         running.await;
         assert_eq!(group.topics(), []);
+    });
+}
+
+#[test]
+fn what_goes_before_the_message_of_a_hook_is_no_fault_of_hooks() {
+    within(async {
+        let site = Site::new().await;
+        let group = Group::with_config(GroupConfig::default().max_waiting(32 << 20));
+        let (conn, mut told) = site.reconnect(policy());
+        let (publisher, large) = (group.clone(), "x".repeat(1 << 20));
+        let text = large.clone();
+        let conn = conn
+            .on_each_async(move |handle: Handle, _| {
+                (0..20).for_each(|_| assert_eq!(publisher.publish("t", text.clone()), 1));
+                async move { handle.send("by a handle").await }
+            })
+            .on_each(|peer, _| peer.send("by the next hook"));
+        let (handle, _running, mut far) = site.run_with_handle(conn, &mut told).await;
+        let policy = LagPolicy::default().max_bytes(32 << 20);
+        let _member = group.join_with("t", &handle, policy).unwrap();
+        far.send(Frame::text("go")).await;
+        for _ in 0..20 {
+            assert!(far.text().await.unwrap() == large);
+        }
+        assert_eq!(far.text().await.unwrap(), "by a handle");
+        assert_eq!(far.text().await.unwrap(), "by the next hook");
     });
 }
