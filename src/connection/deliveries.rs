@@ -170,6 +170,10 @@ impl Deliveries {
             self.retired.extend(queue.take());
             self.vacant.push(place);
         }
+        if self.vacant.len() == self.queues.len() {
+            // There were more once perhaps, and need not be again.
+            (self.queues, self.vacant) = (Vec::new(), Vec::new());
+        }
     }
 }
 

@@ -389,6 +389,11 @@ impl Shared {
         let mut topics = self.lock();
         if topics.by_name.get(&topic.name).is_some_and(|known| Arc::ptr_eq(known, topic)) {
             topics.by_name.remove(&topic.name);
+            if topics.by_name.len() < topics.by_name.capacity() / 4 {
+                // There were more once, and need not be again.
+                let room = 2 * topics.by_name.len();
+                topics.by_name.shrink_to(room);
+            }
         }
     }
 

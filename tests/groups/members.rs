@@ -253,11 +253,7 @@ fn a_topic_that_was_large_gives_its_memory_back() {
     let group = Group::new();
     let mut rigs: [Rig; 10] = std::array::from_fn(|_| Rig::new(Role::Server));
     let handles = rigs.each_mut().map(|rig| rig.conn.handle());
-    // The connections themselves know where their memberships were.
-    for handle in &handles {
-        drop(members_of(&group, handle));
-    }
-    let stays = group.join("t", &handles[0]).unwrap();
+    let (_rig, stays) = member(&group);
     let held = allocator::held_after(|| {
         let all: Vec<_> = handles.iter().map(|handle| members_of(&group, handle)).collect();
         assert_eq!(group.member_count("t"), 5_001);
@@ -265,6 +261,21 @@ fn a_topic_that_was_large_gives_its_memory_back() {
     });
     assert!(held < 2_000, "{held} bytes");
     assert_eq!(group.members("t"), [stays.id()]);
+}
+
+#[test]
+fn memberships_and_topics_that_are_no_more_take_no_memory() {
+    let group = Group::new();
+    let mut rig = Rig::new(Role::Server);
+    let handle = rig.conn.handle();
+    drop(group.join("t", &handle).unwrap());
+    let held = allocator::held_after(|| {
+        let join = |n: usize| group.join(&n.to_string(), &handle).unwrap();
+        let all: Vec<_> = (0..1_000).map(join).collect();
+        assert_eq!(group.topics().len(), 1_000);
+        drop(all);
+    });
+    assert!(held < 2_000, "{held} bytes");
 }
 
 fn members_of(group: &Group, handle: &wsweave::Handle) -> Vec<wsweave::Membership> {
