@@ -211,6 +211,12 @@ impl Queue {
         dropped: &mut Vec<Arc<Published>>,
     ) -> Entering {
         let key = self.policy.key().and_then(|key| keys.of(key));
+        let place = self.place(key.as_ref());
+        if let Some(place) = place.filter(|&place| self.is_as_large(place, published)) {
+            // For that there is room, whatever else waits.
+            dropped.push(self.replace(place, published));
+            return Entering::InPlace;
+        }
         let size = size(published, key.as_ref());
         match &self.policy.excess {
             _ if self.has_room(size, others) => {}
@@ -226,7 +232,7 @@ impl Queue {
                 return Entering::Refused;
             }
         }
-        match self.place(key.as_ref()) {
+        match place {
             Some(place) => dropped.push(self.replace(place, published)),
             None => self.push(Arc::clone(published), key, size),
         }
@@ -295,6 +301,10 @@ impl Queue {
     fn place(&self, key: Option<&KeyBytes>) -> Option<usize> {
         let keyed = self.keyed.as_ref()?;
         usize::try_from(keyed.places.get(key?)? - keyed.gone).ok()
+    }
+
+    fn is_as_large(&self, place: usize, published: &Published) -> bool {
+        self.waiting[place].message().len() >= published.message().len()
     }
 
     fn replace(&mut self, place: usize, published: &Arc<Published>) -> Arc<Published> {

@@ -74,7 +74,8 @@ impl LagPolicy {
     }
 
     /// Lets only the latest message of each key wait: it takes the place of the one before. When there is
-    /// still no room, drops those that have waited longest.
+    /// still no room, drops those that have waited longest. One that is no larger than the one before always
+    /// has room; the one before stays where a larger one has none beside other memberships' messages.
     ///
     /// The key of a message is computed once for all members that were given clones of one policy. A
     /// `key` that panics has the publishing panic, before anything is delivered.

@@ -515,3 +515,19 @@ fn the_bound_of_all_holds_over_groups() {
     assert_eq!(other.publish("t", numbered(2, 10)), 0);
     assert_eq!((t.lag().messages, member.lag().dropped), (2, 1));
 }
+
+#[test]
+fn the_latest_gets_the_place_of_the_one_before_whatever_else_waits() {
+    let (group, mut rig, _members) = stuck_twice([(); 2].map(|()| LagPolicy::drop_oldest()));
+    let other = Group::with_config(GroupConfig::default().max_waiting(room(1) + 1));
+    let latest = LagPolicy::latest(key);
+    let member = other.join_with("t", &rig.conn.handle(), latest).unwrap();
+    assert_eq!(other.publish("t", numbered(0, 10)), 1);
+    assert_eq!(group.publish("t", numbered(1, 10)), 1);
+    assert_eq!(other.publish("t", numbered(2, 10)), 1);
+    assert_eq!((member.lag().replaced, member.lag().dropped), (1, 0));
+    // That one would need more room than is left.
+    assert_eq!(other.publish("t", numbered(3, 11)), 0);
+    assert_eq!((member.lag().replaced, member.lag().dropped), (1, 1));
+    assert_eq!(drained(&mut rig), numbers([2, 1]));
+}
