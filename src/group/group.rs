@@ -39,8 +39,8 @@ use crate::{
 /// takes its place, before what others have sent meanwhile.
 ///
 /// **Cost.** A message is put into a frame once for all members that are servers' connections. Its payload is
-/// shared while it waits; up to 4 KiB of it is copied where it is written, behind what else goes out with it,
-/// and more than that is written from where it is. So it is where members compress without context
+/// shared while it waits; one of up to 4 KiB is copied where it is written, behind what else goes out with it,
+/// and a larger one is written from where it is. So it is where members compress without context
 /// ([`server_no_context_takeover`](crate::Compression::server_no_context_takeover)): once for each level
 /// and size of the window. For others each connection compresses, or masks, for itself.
 ///

@@ -22,7 +22,9 @@ use crate::message::Message;
 /// // A ticker: the last prices count.
 /// let ticker = LagPolicy::drop_oldest().max_bytes(64 << 10);
 /// // Positions of players: of each only the last, by the name that the message begins with.
-/// let positions = LagPolicy::latest(|message: &Message| message.as_bytes()[..4].to_vec());
+/// let positions = LagPolicy::latest(|message: &Message| {
+///     message.as_bytes().get(..4).unwrap_or_default().to_vec()
+/// });
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
