@@ -315,8 +315,10 @@ impl Queue {
         old
     }
 
-    /// Nothing comes in or goes out any more: gives back what the user may have code in.
+    /// Nothing comes in or goes out any more, and the outbox has dropped the tickets: gives back what the user
+    /// may have code in.
     fn end(&mut self) -> (Option<Seat>, LagPolicy) {
+        self.tickets = 0;
         (self.seat.take(), mem::take(&mut self.policy))
     }
 

@@ -278,6 +278,21 @@ fn memberships_and_topics_that_are_no_more_take_no_memory() {
     assert!(held < 2_000, "{held} bytes");
 }
 
+#[test]
+fn memberships_that_are_left_after_an_end_with_much_unwritten_take_no_memory() {
+    let group = Group::new();
+    let mut rig = Rig::new(Role::Server);
+    let handle = rig.conn.handle();
+    let held = allocator::held_after(|| {
+        let all = members_of(&group, &handle);
+        assert_eq!(group.publish("t", "unwritten"), 500);
+        rig.peer().abort();
+        drop(all);
+    });
+    assert!(held < 2_000, "{held} bytes");
+    assert!(!handle.is_open());
+}
+
 fn members_of(group: &Group, handle: &wsweave::Handle) -> Vec<wsweave::Membership> {
     (0..500).map(|_| group.join("t", handle).unwrap()).collect()
 }
