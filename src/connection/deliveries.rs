@@ -141,7 +141,7 @@ impl Deliveries {
         let queue = self.queues[place].as_mut()?;
         queue.tickets -= 1;
         let before = queue.bytes;
-        let published = queue.pop();
+        let published = queue.pop().map(|(published, _)| published);
         self.size -= before - queue.bytes;
         if queue.waiting.is_empty() {
             queue.rest();
@@ -257,11 +257,11 @@ impl Queue {
         self.waiting.push_back(published);
     }
 
-    fn pop(&mut self) -> Option<Arc<Published>> {
+    fn pop(&mut self) -> Option<(Arc<Published>, Option<KeyBytes>)> {
         let published = self.waiting.pop_front()?;
         let key = self.keyed.as_mut().and_then(|keyed| keyed.pop());
         self.bytes -= size(&published, key.as_ref());
-        Some(published)
+        Some((published, key))
     }
 
     /// Nothing waits: it was behind once perhaps, and need not be again.
@@ -285,11 +285,10 @@ impl Queue {
             if self.bytes <= most || self.waiting.len() == 1 {
                 return;
             }
-            let before = self.bytes;
-            let key = self.keyed.as_ref().and_then(|keyed| keyed.keys.front().cloned()).flatten();
-            let Some(first) = self.pop() else { return };
+            let Some((first, key)) = self.pop() else { return };
             if Arc::ptr_eq(&first, newest) {
-                self.push(first, key, before - self.bytes);
+                let size = size(&first, key.as_ref());
+                self.push(first, key, size);
             } else {
                 self.dropped += 1;
                 dropped.push(first);

@@ -74,14 +74,13 @@ impl Draining {
         loop {
             let due = self.interval.saturating_mul(self.turn);
             let wait = due.saturating_sub(timer.now().saturating_duration_since(*began));
-            if !wait.is_zero() {
-                let sleep = self.sleep.get_or_insert_with(|| timer.sleep(wait));
-                ready!(sleep.as_mut().poll(cx));
-            }
-            self.sleep = None;
             if wait.is_zero() {
+                self.sleep = None;
                 return Poll::Ready(());
             }
+            let sleep = self.sleep.get_or_insert_with(|| timer.sleep(wait));
+            ready!(sleep.as_mut().poll(cx));
+            self.sleep = None;
         }
     }
 
