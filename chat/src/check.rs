@@ -1,11 +1,20 @@
 //! Whether names, rooms and texts are what may be shown to others.
 
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{
+        CanonicalCombiningClass, DefaultIgnorableCodePoint, EmojiPresentation,
+        ExtendedPictographic, JoiningType,
+    },
+};
+
 use crate::{
     limits::Limits,
     protocol::{Code, Fault},
 };
 
-/// A person's name, trimmed.
+/// A person's name, trimmed, and with one space where there is white space. Two that differ are seen to
+/// differ, as far as that is a matter of what cannot be seen.
 pub(crate) fn name(name: &str, limits: &Limits) -> Result<String, Fault> {
     let bad = |what: String| Fault::new(Code::BadName, format!("a name {what}"));
     line(name, limits.name).map_err(bad)
@@ -62,7 +71,44 @@ fn line(text: &str, max: usize) -> Result<String, String> {
     if !text.contains(is_visible) {
         return Err("is not empty".to_owned());
     }
-    Ok(text.to_owned())
+    let mut before = None;
+    let mut after = text.chars().skip(1);
+    for c in text.chars() {
+        let after = after.next();
+        if !(is_visible(c) || c.is_whitespace() || does_something(before, c, after)) {
+            return Err(FORBIDDEN.to_owned());
+        }
+        before = Some(c);
+    }
+    Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Whether what cannot be seen by itself changes what is around it, where it stands: it joins the letters of
+/// some scripts, or parts them (much as in RFC 5892, appendix A), joins emoji, or makes one of a sign.
+fn does_something(before: Option<char>, c: char, after: Option<char>) -> bool {
+    let (Some(before), after) = (before, after.unwrap_or_default()) else { return false };
+    let is_pictographic = |c| CodePointSetData::new::<ExtendedPictographic>().contains(c);
+    let is_joined_by_letters = |c| {
+        let joining = CodePointMapData::<JoiningType>::new().get(c);
+        let class = CodePointMapData::<CanonicalCombiningClass>::new().get(c);
+        matches!(joining, JoiningType::DualJoining | JoiningType::LeftJoining)
+            || class == CanonicalCombiningClass::Virama
+    };
+    match c {
+        NON_JOINER => is_joined_by_letters(before) && is_visible(after),
+        JOINER => {
+            let is_emoji =
+                is_pictographic(before) || matches!(before, EMOJI | '\u{1f3fb}'..='\u{1f3ff}');
+            (is_joined_by_letters(before) && is_visible(after))
+                || (is_emoji && is_pictographic(after))
+        }
+        EMOJI => {
+            let is_one_already = CodePointSetData::new::<EmojiPresentation>().contains(before);
+            (is_pictographic(before) && !is_one_already)
+                || (matches!(before, '0'..='9' | '#' | '*') && after == KEYCAP)
+        }
+        _ => false,
+    }
 }
 
 fn short_enough(text: &str, max: usize) -> Result<(), String> {
@@ -86,13 +132,18 @@ fn is_forbidden(c: char) -> bool {
 fn is_visible(c: char) -> bool {
     !(c.is_whitespace()
         || is_forbidden(c)
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200c}' | '\u{200d}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'))
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        || c == BLANK)
 }
 
 const MAX_KEY: usize = 32;
+const NON_JOINER: char = '\u{200c}';
+const JOINER: char = '\u{200d}';
+/// Variation selector 16.
+const EMOJI: char = '\u{fe0f}';
+const KEYCAP: char = '\u{20e3}';
+/// Of braille, with no dot.
+const BLANK: char = '\u{2800}';
 const FORBIDDEN: &str =
     "has no control characters, and none that turn the direction of writing or cannot be seen";
 
@@ -136,6 +187,57 @@ mod tests {
                 assert_eq!(text(bad, &limits()).unwrap_err().code, Code::BadText, "{bad:?}");
             }
         }
+    }
+
+    #[test]
+    fn names_that_differ_are_seen_to_differ() {
+        let limits = Limits::default();
+        for ignored in [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{115f}',
+            '\u{17b4}',
+            '\u{180b}',
+            '\u{200c}',
+            '\u{200d}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{fe0e}',
+            '\u{fe0f}',
+            '\u{ffa0}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{e0061}',
+            '\u{e0100}',
+        ] {
+            for bad in [format!("Ada{ignored}"), format!("A{ignored}da"), format!("{ignored}Ada")] {
+                assert_eq!(name(&bad, &limits).unwrap_err().code, Code::BadName, "{bad:?}");
+                assert_eq!(room(&bad, &limits).unwrap_err().code, Code::BadRoom, "{bad:?}");
+                // In a text they may be of use.
+                assert!(text(&bad, &limits).is_ok(), "{bad:?}");
+            }
+        }
+        for bad in [
+            "🙂\u{fe0f}",
+            "1\u{fe0f}",
+            "☎\u{fe0f}\u{fe0f}",
+            "🙂\u{200d}a",
+            "a\u{fe0f}\u{20e3}",
+            "می\u{200c}",
+        ] {
+            assert_eq!(name(bad, &limits).unwrap_err().code, Code::BadName, "{bad:?}");
+        }
+        for good in [
+            "☎\u{fe0f}",
+            "1\u{fe0f}\u{20e3}",
+            "❤\u{fe0f}\u{200d}🔥",
+            "👩🏽\u{200d}🚀",
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+        ] {
+            assert_eq!(name(good, &limits).unwrap(), good);
+        }
+        assert_eq!(name("Ada\u{a0}\u{3000} L", &limits).unwrap(), "Ada L");
     }
 
     #[test]
