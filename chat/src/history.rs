@@ -13,12 +13,33 @@ pub(crate) struct History {
     evicted: u64,
     /// When messages of other nodes were last found missing; 0 if never.
     missed: u64,
+    /// The ids of what was heard last of other nodes, kept longer than the messages: a broker may have kept
+    /// these, too.
+    heard: VecDeque<String>,
+    /// The ids of what a broker had kept, and may still be heard.
+    ahead: VecDeque<String>,
 }
 
 impl History {
     pub(crate) fn push(&mut self, said: Said, limits: &Limits) {
         self.add(said);
         self.trim(limits);
+    }
+
+    /// Takes in what another node says; tells it if that is news here.
+    pub(crate) fn hear(&mut self, said: Said, limits: &Limits, tell: impl FnOnce(&Said)) {
+        let ahead = self.ahead.iter().position(|id| *id == said.id);
+        let is_news = ahead.is_none() && !self.heard.contains(&said.id) && !self.has(&said);
+        if is_news {
+            tell(&said);
+        }
+        if is_news || ahead.and_then(|ahead| self.ahead.remove(ahead)).is_some() {
+            keep(&mut self.heard, &said.id, HEARD * limits.history);
+            // What was said before it may have come after it, and pushed it out.
+            if !self.has(&said) {
+                self.push(said, limits);
+            }
+        }
     }
 
     fn add(&mut self, said: Said) {
@@ -38,22 +59,26 @@ impl History {
     pub(crate) fn merge(
         &mut self,
         stored: Vec<Said>,
+        is_own: impl Fn(&str) -> bool,
         limits: &Limits,
         mut tell: impl FnMut(&Said),
     ) {
-        let known = mem::take(self);
-        (self.evicted, self.missed) = (known.evicted, known.missed);
-        let older = stored.first().filter(|_| stored.len() >= limits.history);
+        let known = Self { messages: mem::take(&mut self.messages), ..Self::default() };
+        self.bytes = 0;
+        let older = stored.first().filter(|_| may_be_more(&stored, limits));
         let older = older.map_or(0, |oldest| oldest.time);
         for said in stored {
             let is_known = known.position(&said.id).is_some();
-            // What is older than what is no more was there before.
-            let is_news = !known.has(&said) && said.time > known.evicted;
+            // What is no more was there before.
+            let was_told =
+                is_own(&said.id) || self.heard.contains(&said.id) || self.ahead.contains(&said.id);
+            let is_news = !was_told && !known.has(&said);
             if self.has(&said) || !(is_known || is_news) {
                 continue;
             }
-            if !is_known {
+            if is_news {
                 tell(&said);
+                keep(&mut self.ahead, &said.id, limits.history);
             }
             self.add(said);
         }
@@ -113,6 +138,23 @@ fn size(said: &Said) -> usize {
     said.name.len() + said.text.len()
 }
 
+/// Whether there may have been more than what a broker has kept. What made no sense there, or was there twice,
+/// is not counted.
+pub(crate) fn may_be_more(stored: &[Said], limits: &Limits) -> bool {
+    stored.len() >= limits.history - limits.history / 10
+}
+
+/// Keeps an id with those before it, of which there are so many at most.
+fn keep(ids: &mut VecDeque<String>, id: &str, most: usize) {
+    ids.push_back(id.to_owned());
+    if ids.len() > most {
+        ids.pop_front();
+    }
+}
+
+/// How many ids are known for each message that is kept: a broker keeps as many messages, and while it is
+/// asked others are heard.
+const HEARD: usize = 4;
 /// How far the orders of two nodes that hear each other are apart, and their clocks, in milliseconds.
 const APART: u64 = 10_000;
 
@@ -193,10 +235,22 @@ mod tests {
         assert_eq!(all(&history, Some("4"), 0), (vec![2, 3, 4], false));
     }
 
+    /// What is told of it.
     fn merge(history: &mut History, stored: Vec<Said>, limits: &Limits) -> Vec<String> {
         let mut told = Vec::new();
-        history.merge(stored, limits, |said| told.push(said.id.clone()));
+        history.merge(
+            stored,
+            |id| id.starts_with("own"),
+            limits,
+            |said| told.push(said.id.clone()),
+        );
         told
+    }
+
+    fn hear(history: &mut History, said: Said, limits: &Limits) -> bool {
+        let mut is_told = false;
+        history.hear(said, limits, |_| is_told = true);
+        is_told
     }
 
     #[test]
@@ -217,11 +271,55 @@ mod tests {
         let limits = Limits { history: 2, ..Limits::default() };
         let mut history = History::default();
         for n in 1..=4 {
-            history.push(at(n, n as u64 * 10), &limits);
+            assert!(hear(&mut history, at(n, n as u64 * 10), &limits));
         }
-        let stored = vec![at(1, 10), at(2, 20), at(3, 30), at(4, 40), at(5, 50)];
+        // The other node's clock may have been ahead of ours when we heard it first.
+        let stored = vec![at(1, 10), at(2, 20), at(3, 99), at(4, 40), at(5, 50)];
         assert_eq!(merge(&mut history, stored, &limits), ["5"]);
         assert_eq!(ids(&history, None).0, [4, 5]);
+        assert!(!hear(&mut history, at(2, 20), &limits));
+    }
+
+    #[test]
+    fn what_was_said_elsewhere_before_what_is_no_more_here_is_news() {
+        let limits = Limits { history: 3, ..Limits::default() };
+        let mut history = History::default();
+        let own = |n: usize| Said { id: format!("own{n}"), ..at(n, n as u64 * 10) };
+        for n in 2..=6 {
+            history.push(own(n), &limits);
+        }
+        assert_eq!(merge(&mut history, vec![at(1, 10), own(2), own(6)], &limits), ["1"]);
+        // That is as old as before, and told.
+        assert_eq!(merge(&mut history, vec![at(1, 10), own(2), own(6)], &limits), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_read_before_it_is_heard_is_told_once_and_stays() {
+        let limits = Limits { history: 3, ..Limits::default() };
+        let mut history = History::default();
+        let stored = || (98..=100).map(|n| at(n, n as u64)).collect();
+        assert_eq!(merge(&mut history, stored(), &limits), ["98", "99", "100"]);
+        for n in 1..=97 {
+            assert!(hear(&mut history, at(n, n as u64), &limits));
+        }
+        assert_eq!(merge(&mut history, stored(), &limits), [""; 0]);
+        for n in 98..=100 {
+            assert!(!hear(&mut history, at(n, n as u64), &limits));
+        }
+        assert_eq!(ids(&history, None).0, [98, 99, 100]);
+        assert_eq!(merge(&mut history, stored(), &limits), [""; 0]);
+        assert!(history.heard.len() <= HEARD * 3 && history.ahead.is_empty());
+    }
+
+    #[test]
+    fn few_ids_are_kept() {
+        let limits = Limits { history: 3, ..Limits::default() };
+        let mut history = History::default();
+        for n in 0..100 {
+            hear(&mut history, at(n, 0), &limits);
+            merge(&mut history, vec![at(1_000 + n, 0)], &limits);
+        }
+        assert_eq!((history.heard.len(), history.ahead.len()), (HEARD * 3, 3));
     }
 
     #[test]

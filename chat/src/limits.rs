@@ -57,6 +57,13 @@ pub struct Limits {
     /// How many bytes may wait for a member who is slow; beyond that it has to come again.
     #[serde(skip)]
     pub lag: usize,
+    /// How many bytes that other nodes have said may wait to be heard, in a room and in all of them; beyond
+    /// that, what the broker has kept is read.
+    #[serde(skip)]
+    pub wire: usize,
+    /// How long whoever opens a room waits for what the broker has kept.
+    #[serde(skip)]
+    pub loading: Duration,
 }
 
 impl Default for Limits {
@@ -80,6 +87,9 @@ impl Default for Limits {
             forget: Duration::from_secs(600),
             hello: Duration::from_secs(10),
             lag: 256 << 10,
+            // Another node's queue comes at once.
+            wire: 16 << 20,
+            loading: Duration::from_secs(2),
         }
     }
 }

@@ -49,11 +49,18 @@ pub(crate) struct Nodes {
     node: Arc<str>,
     /// How many rooms may ask at once what the broker has kept.
     asking: Semaphore,
-    network: Mutex<(bool, usize)>,
+    view: Mutex<View>,
     /// Until then, in milliseconds since 1970, nodes may not have heard each other.
     unsure_until: AtomicU64,
     /// How much came that no node of ours would say.
     invalid: AtomicU64,
+}
+
+/// What people are told of the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct View {
+    together: bool,
+    nodes: usize,
 }
 
 /// What the backplanes connect.
@@ -63,6 +70,8 @@ struct Wires {
     who: Group,
     /// The one member of all of their topics.
     handle: Mutex<Option<Handle>>,
+    /// How many bytes may wait for it.
+    max_waiting: usize,
 }
 
 impl Network {
@@ -88,13 +97,18 @@ impl Nodes {
         // A room has one in each of the two groups; what was left counts until what waits is written.
         let config = GroupConfig::default().max_memberships(4 * limits.rooms);
         let wires = Wires {
-            said: Group::with_config(config.clone()),
+            said: Group::with_config(config.clone().max_waiting(limits.wire)),
             who: Group::with_config(config),
             handle: Mutex::default(),
+            max_waiting: limits.wire,
         };
         let said = broker.clone().prefix("chat.said").replay(limits.history, KEPT);
-        let said = said.max_message(64 << 10).max_queue(QUEUE);
+        // For each room that another node comes with, and goes with, there is one.
+        let events = EVENTS * limits.rooms;
+        // In JSON a character has four bytes at most.
+        let message = (4 << 10) + 4 * (limits.room + limits.name + limits.text);
         let all = (4 << 10) + limits.people * (4 * limits.name + 4);
+        let said = said.max_message(message).max_queue(QUEUE).max_events(events);
         let who = broker.clone().prefix("chat.who").max_message(all);
         let said = Backplane::attach(&wires.said, said);
         let (said, who) = tokio::try_join!(said, Backplane::attach(&wires.who, who))?;
@@ -105,7 +119,7 @@ impl Nodes {
             wires,
             node,
             asking: Semaphore::new(AT_ONCE),
-            network: Mutex::new((true, 1)),
+            view: Mutex::new(View { together: true, nodes: 1 }),
             unsure_until,
             invalid: AtomicU64::new(0),
         })
@@ -121,10 +135,10 @@ impl Nodes {
 
     /// Has what other nodes say about a room heard, for as long as this is kept.
     pub(crate) fn join(&self, room: &str) -> Vec<Membership> {
-        let Wires { said, who, .. } = &self.wires;
+        let Wires { said, who, max_waiting, .. } = &self.wires;
         let Some(handle) = self.wires.handle().clone() else { return Vec::new() };
         // What was said must not be missing; who is there is told again.
-        let policies = [LagPolicy::disconnect().max_bytes(SAID_LAG), LagPolicy::drop_oldest()];
+        let policies = [LagPolicy::disconnect().max_bytes(*max_waiting), LagPolicy::drop_oldest()];
         let groups = [said, who].into_iter().zip(policies);
         // Where it has ended, the next one joins.
         groups.filter_map(|(group, policy)| group.join_with(room, &handle, policy).ok()).collect()
@@ -158,7 +172,7 @@ impl Nodes {
         if !self.is_together() {
             return None;
         }
-        let stored = timeout(LOADING, async {
+        let stored = timeout(limits.loading, async {
             let _permit = self.asking.acquire().await.ok()?;
             self.said.ready(room).await.ok()?;
             self.who.ready(room).await.ok()?;
@@ -178,10 +192,15 @@ impl Nodes {
         self.unsure_until.load(Ordering::Relaxed)
     }
 
+    /// They may not have heard each other up to now.
+    fn doubt(&self) {
+        self.unsure_until.store(now(), Ordering::Relaxed);
+    }
+
     /// Whether they do now, and how many there are. It stays like that until this has returned.
     pub(crate) fn with_network(&self, tell: impl FnOnce(&Event<'_>)) {
-        let (together, nodes) = *self.network();
-        tell(&Event::Network { together, nodes });
+        let view = self.view();
+        tell(&view.event());
     }
 
     /// Tells the others farewell.
@@ -211,8 +230,15 @@ impl Nodes {
         word
     }
 
-    fn network(&self) -> MutexGuard<'_, (bool, usize)> {
-        self.network.lock().unwrap_or_else(PoisonError::into_inner)
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl View {
+    fn event(self) -> Event<'static> {
+        let Self { together, nodes } = self;
+        Event::Network { together, nodes }
     }
 }
 
@@ -250,22 +276,29 @@ pub(crate) async fn follow(rooms: Arc<Rooms>) {
     let (mut said, mut who) = (nodes.said.events(), nodes.who.events());
     let (mut ticks, mut count) = (interval(TICK), 0_u64);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_asking = false;
+    let (mut is_asking, mut is_refused) = (false, false);
     loop {
         tokio::select! {
             Some(news) = said.next() => match news {
                 News::Gap { topic, missed, .. } => rooms.lose(&topic, missed),
-                News::Missed(_) => rooms.doubt(),
+                News::Missed(_) => {
+                    nodes.doubt();
+                    rooms.doubt();
+                }
+                News::Connected | News::NodeJoined(_) | News::NodeLeft(_) => nodes.doubt(),
+                News::Refused { error, .. } if !mem::replace(&mut is_refused, true) => {
+                    log(&format!("the broker refuses something; it is not told again: {error}"));
+                }
                 _ => {}
             },
             Some(news) = who.next() => match news {
                 News::NodeLeft(node) => {
                     let node = node.to_string();
-                    nodes.unsure_until.store(now(), Ordering::Relaxed);
+                    nodes.doubt();
                     rooms.keep_nodes(|there| there != node);
                 }
                 News::NodeJoined(_) | News::Connected | News::Gap { .. } | News::Missed(_) => {
-                    nodes.unsure_until.store(now(), Ordering::Relaxed);
+                    nodes.doubt();
                     is_asking = true;
                 }
                 _ => {}
@@ -308,19 +341,19 @@ pub(crate) async fn catch_up(rooms: Arc<Rooms>) {
 }
 
 fn tell_network(rooms: &Rooms, nodes: &Nodes) {
-    let now = (nodes.is_together(), 1 + nodes.who.nodes().len());
-    let mut network = nodes.network();
-    let before = mem::replace(&mut *network, now);
-    if before == now {
+    let after = View { together: nodes.is_together(), nodes: 1 + nodes.who.nodes().len() };
+    let mut view = nodes.view();
+    let before = mem::replace(&mut *view, after);
+    if before == after {
         return;
     }
-    rooms.tell_everywhere(&Event::Network { together: now.0, nodes: now.1 });
-    drop(network);
+    rooms.tell_everywhere(&after.event());
+    drop(view);
     let error = |backplane: &Backplane| match backplane.status() {
         Status::Disconnected { error, .. } => Some(error.to_string()),
         _ => None,
     };
-    match (before.0, now.0) {
+    match (before.together, after.together) {
         (true, false) => {
             let error = error(&nodes.said).or_else(|| error(&nodes.who)).unwrap_or_default();
             log(&format!("alone: {error}"));
@@ -337,14 +370,12 @@ fn log(what: &str) {
 }
 
 /// For how long the broker keeps what was said.
-const KEPT: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const KEPT: Duration = Duration::from_secs(3_600);
 /// How many bytes wait for the broker.
 const QUEUE: usize = 8 << 20;
-/// How much of what was said in a room may wait to be heard: another node's queue comes at once.
-const SAID_LAG: usize = 2 * QUEUE;
+/// How many events there are room for, for each room.
+const EVENTS: usize = 8;
 const AT_ONCE: usize = 16;
-/// How long a new room waits for what the broker has kept.
-const LOADING: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_secs(1);
 /// How long a broker that does not answer is left alone.
 const RETRY: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@ mod elsewhere;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ptr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -42,6 +43,7 @@ pub(crate) struct Rooms {
 #[derive(Debug)]
 pub(crate) struct Room {
     pub(crate) name: Arc<str>,
+    opened: Instant,
     state: Mutex<State>,
     /// Locked last, and not for long: whoever looks for an empty room waits for no room's talk.
     seats: Mutex<Seats>,
@@ -192,6 +194,7 @@ impl Rooms {
         let state = State { wire, doubts, changes_left: CHANGES, ..State::default() };
         let room = Arc::new(Room {
             name: Arc::clone(&name),
+            opened: now,
             state: Mutex::new(state),
             seats: Mutex::new(Seats { taken: 1, empty_since: now }),
             loaded: OnceCell::new(),
@@ -255,6 +258,12 @@ impl State {
     /// Whether the history may be without something that the broker has kept.
     fn is_stale(&self) -> bool {
         self.allayed < self.doubts
+    }
+
+    /// Whether members can be told of another change, be it later. What they cannot be told of does not count
+    /// either: who is at other nodes is told again.
+    fn can_tell(&self, most: usize) -> bool {
+        self.changes_left > 0 || self.untold.len() < most
     }
 }
 
@@ -356,6 +365,11 @@ impl Ids {
     fn is_own(&self, id: &str) -> bool {
         id.starts_with(&self.epoch)
     }
+}
+
+/// Whether it is what is known by its name.
+fn is_among(open: &HashMap<Arc<str>, Arc<Room>>, room: &Room) -> bool {
+    open.get(&room.name).is_some_and(|open| ptr::eq(Arc::as_ptr(open), room))
 }
 
 /// Nobody waits here: whoever has not read what was said before has to come again.

@@ -73,7 +73,7 @@ impl Chat {
             .max_fragments(64)
             // Until then whoever does not answer is shown as being there.
             .close_timeout(Duration::from_secs(3))
-            // What was said in a room, and who is there, is more than that at the very most.
+            // What was said in a room, and who is there, may be more than `lag`.
             .outbox_size(2 * limits.lag);
         let server = Server::new()
             .config(config)

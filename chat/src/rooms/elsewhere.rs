@@ -5,8 +5,10 @@ use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 use wsweave::Handle;
 
-use super::{CHANGES, Room, Rooms, State, now};
+use super::{CHANGES, Room, Rooms, State, is_among, now};
 use crate::{
+    history::may_be_more,
+    nodes::KEPT,
     protocol::{Change, Event, Said},
     word::Word,
 };
@@ -21,8 +23,7 @@ impl Rooms {
             let mut state = room.lock();
             state.wire = nodes.join(&room.name);
             state.doubts += 1;
-            state.history.miss(now());
-            self.tell(room, &Event::Gap { room: &room.name, missed: 0 }, None);
+            self.gap(room, &mut state, 0);
         }
     }
 
@@ -36,11 +37,11 @@ impl Rooms {
         let mut state = room.lock();
         match word {
             Word::Message(said) => {
-                if !self.ids.is_own(&said.id) && !state.history.has(&said) {
+                if !self.ids.is_own(&said.id) {
                     let said =
                         Said { room: Arc::clone(&room.name), time: said.time.min(now()), ..said };
-                    self.tell(&room, &Event::Message(&said), None);
-                    state.history.push(said, &self.limits);
+                    let tell = |said: &Said| self.tell(&room, &Event::Message(said), None);
+                    state.history.hear(said, &self.limits, tell);
                 }
             }
             Word::Here { node, name, .. } => self.meet(&room, &mut state, &node, &name),
@@ -84,14 +85,22 @@ impl Rooms {
     /// Messages of other nodes are missing.
     pub(crate) fn lose(&self, room: &str, missed: u64) {
         let Some(room) = self.lock().get(room).cloned() else { return };
-        let mut state = room.lock();
+        self.gap(&room, &mut room.lock(), missed);
+    }
+
+    fn gap(&self, room: &Room, state: &mut State, missed: u64) {
         state.history.miss(now());
-        self.tell(&room, &Event::Gap { room: &room.name, missed }, None);
+        self.tell(room, &Event::Gap { room: &room.name, missed }, None);
     }
 
     /// Tells the other nodes who is here, and perhaps asks for the same.
     pub(crate) fn announce(&self, room: &Room, ask: bool) {
         let Some(nodes) = &self.nodes else { return };
+        let open = self.lock();
+        if !is_among(&open, room) {
+            // Another one may be called that by now, and nobody speaks for that but itself.
+            return;
+        }
         let mut state = room.lock();
         state.is_answering = false;
         state.announced = Some(Instant::now());
@@ -99,10 +108,12 @@ impl Rooms {
         nodes.say(&Word::All { room: Arc::clone(&room.name), node: nodes.node(), names, ask });
     }
 
-    /// Everything that the broker has kept may be news.
+    /// Everything that the broker has kept may be news, and something be missing.
     pub(crate) fn doubt(&self) {
         for room in self.open() {
-            room.lock().doubts += 1;
+            let mut state = room.lock();
+            state.doubts += 1;
+            self.gap(&room, &mut state, 0);
         }
     }
 
@@ -112,17 +123,27 @@ impl Rooms {
         let doubts = room.lock().doubts;
         let ask = || self.announce(room, true);
         let Some(stored) = nodes.history(&room.name, ask, &self.limits).await else { return false };
-        let mut guard = room.lock();
-        let state = &mut *guard;
+        // Another one may be called that by now, and have read for itself.
+        let open = self.lock();
+        if !is_among(&open, room) {
+            return true;
+        }
+        let mut state = room.lock();
+        let is_first = mem::replace(&mut state.allayed, doubts) == 0;
+        let may_be_more = may_be_more(&stored, &self.limits) || room.opened.elapsed() >= KEPT;
+        if is_first && room.loaded.initialized() && may_be_more {
+            // It was opened without the others, and they may have said more than is kept meanwhile.
+            self.gap(room, &mut state, 0);
+        }
         let now = now();
         let stored = stored.into_iter().map(|said| Said {
             room: Arc::clone(&room.name),
             time: said.time.min(now),
             ..said
         });
+        let is_own = |id: &str| self.ids.is_own(id);
         let tell = |said: &Said| self.tell(room, &Event::Message(said), None);
-        state.history.merge(stored.collect(), &self.limits, tell);
-        state.allayed = doubts;
+        state.history.merge(stored.collect(), is_own, &self.limits, tell);
         true
     }
 
@@ -138,13 +159,14 @@ impl Rooms {
     }
 
     fn meet(&self, room: &Room, state: &mut State, node: &Arc<str>, name: &Arc<str>) {
-        if state.people.add(node, name, self.limits.people_elsewhere) {
+        let most = self.limits.people_elsewhere;
+        if state.can_tell(most) && state.people.add(node, name, most) {
             self.tell_if_due(room, state, name);
         }
     }
 
     fn miss(&self, room: &Room, state: &mut State, node: &str, name: &Arc<str>) {
-        if state.people.remove(node, name) {
+        if state.can_tell(self.limits.people_elsewhere) && state.people.remove(node, name) {
             self.tell_if_due(room, state, name);
         }
     }
@@ -156,7 +178,7 @@ impl Rooms {
             let is_there = state.people.has(name);
             let change = if is_there { Change::Joined } else { Change::Left };
             self.tell_change(room, state, name, change, None);
-        } else if state.untold.len() < self.limits.people_elsewhere {
+        } else {
             state.untold.insert(Arc::clone(name));
         }
     }
@@ -175,3 +197,98 @@ impl Rooms {
 }
 
 const ANSWER_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use futures::StreamExt;
+    use serde_json::{Value, json};
+    use wsweave::{Connection, ConnectionExt, Pipe};
+
+    use super::{
+        super::{Guest, Seat},
+        *,
+    };
+    use crate::limits::Limits;
+
+    /// Everything up to a pong.
+    async fn told(rooms: &Rooms, peer: &mut Connection<Pipe>) -> Vec<Value> {
+        let room = rooms.lock().get("lobby").cloned().unwrap();
+        rooms.tell(&room, &Event::Pong, None);
+        let mut told = Vec::new();
+        loop {
+            let message = peer.next().await.unwrap();
+            let event: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
+            if event["type"] == "pong" {
+                return told;
+            }
+            told.push(event);
+        }
+    }
+
+    /// Rooms, and somebody who is in one of them.
+    async fn lobby(limits: Limits) -> (Arc<Rooms>, Seat, Connection<Pipe>) {
+        let rooms = Arc::new(Rooms::new(limits, None));
+        let (mut conn, mut peer) = Connection::pair();
+        let mut guest = Guest::new(conn.handle());
+        tokio::spawn(conn.run());
+        let seat = rooms.join("lobby", &"Me".into(), None, &mut guest).await.unwrap();
+        assert_eq!(told(&rooms, &mut peer).await[0]["type"], "joined");
+        (rooms, seat, peer)
+    }
+
+    #[tokio::test]
+    async fn what_members_are_told_of_people_elsewhere_is_what_is_known() {
+        let (most, node) = (300, Arc::from("node"));
+        let limits = Limits { people_elsewhere: most, ..Limits::default() };
+        let (rooms, seat, mut peer) = lobby(limits).await;
+        let all = |names: Vec<String>| {
+            let (room, node) = ("lobby".into(), Arc::clone(&node));
+            let names = names.into_iter().map(Arc::from).collect();
+            rooms.hear(Word::All { room, node, names, ask: false });
+        };
+        let names =
+            |prefix: &str| -> Vec<_> { (0..most).map(|n| format!("{prefix}{n}")).collect() };
+        // More comes and goes in a moment than can wait to be told.
+        all(names("a"));
+        all(Vec::new());
+        all(names("b"));
+        assert_eq!(seat.room.lock().untold.len(), most);
+        let mut view = BTreeMap::new();
+        let mut look = async || {
+            for _ in 0..3 {
+                rooms.tell_rest();
+            }
+            for event in told(&rooms, &mut peer).await {
+                view.insert(event["name"].to_string(), event["change"] == "joined");
+            }
+            let there = view.iter().filter(|(_, is_there)| **is_there).map(|(name, _)| name);
+            let there: Vec<_> = there.cloned().collect();
+            let known = seat.room.lock();
+            let known = known.people.names().filter(|name| &***name != "Me");
+            let known: Vec<_> = known.map(|name| json!(name).to_string()).collect();
+            assert_eq!(there, known);
+            there.len()
+        };
+        look().await;
+        // With what is told again everybody is there.
+        all(names("b"));
+        assert_eq!(look().await, most);
+    }
+
+    #[tokio::test]
+    async fn doubts_are_told_and_remembered() {
+        let (rooms, seat, mut peer) = lobby(Limits::default()).await;
+        seat.say("one".to_owned(), None).unwrap();
+        let id = told(&rooms, &mut peer).await[0]["id"].as_str().unwrap().to_owned();
+        assert!(seat.room.lock().history.all(Some(&id), 0).1);
+        rooms.doubt();
+        assert_eq!(
+            told(&rooms, &mut peer).await,
+            [json!({"type": "gap", "room": "lobby", "missed": 0})]
+        );
+        let state = seat.room.lock();
+        assert!(state.is_stale() && !state.history.all(Some(&id), 0).1);
+    }
+}

@@ -14,9 +14,9 @@ use wsweave::{Client, Config, Connection, ConnectionExt, Finish, Message, Origin
 /// How long anything may take before a test has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Tests say more in a second than people do.
+/// Tests say more in a second than people do, and wait longer.
 pub(crate) fn limits() -> Limits {
-    Limits { rate: 10_000, ..Limits::default() }
+    Limits { rate: 10_000, loading: PATIENCE, ..Limits::default() }
 }
 
 pub(crate) async fn start(limits: Limits) -> Chat {
