@@ -44,6 +44,8 @@ struct State {
 pub(crate) struct Arrival {
     /// Of all that comes without a pause, when it began: where it waited before is not known.
     pub(crate) at: Instant,
+    /// When this one came here.
+    pub(crate) came: Instant,
     pub(crate) what: What,
 }
 
@@ -148,15 +150,15 @@ impl Inbox {
 
     fn add(&self, what: What, max_bytes: usize) {
         let mut state = self.lock();
-        state.heard = Instant::now();
+        let came = Instant::now();
+        state.heard = came;
         if state.bytes + what.cost() > max_bytes {
             drop(state);
             return self.overrun();
         }
-        let now = state.heard;
-        let at = *state.since.get_or_insert(now);
+        let at = *state.since.get_or_insert(came);
         state.bytes += what.cost();
-        state.waiting.push_back(Arrival { at, what });
+        state.waiting.push_back(Arrival { at, came, what });
         drop(state);
         self.0.changed.notify_one();
     }

@@ -29,19 +29,7 @@ pub(crate) async fn run(
     receiver: impl Receiver,
     inbox: Inbox,
 ) -> Error {
-    let receiving = Receiving {
-        shared,
-        sender,
-        receiver,
-        inbox,
-        topics: HashMap::new(),
-        behind: HashMap::new(),
-        parked: 0,
-        to_read: VecDeque::new(),
-        reads: FuturesUnordered::new(),
-        read: 0,
-    };
-    match receiving.run().await {
+    match Receiving::new(shared, sender, receiver, inbox).run().await {
         Ok(never) => match never {},
         Err(error) => error,
     }
@@ -90,7 +78,22 @@ struct Read {
     stored: Result<Stored, Error>,
 }
 
-impl<S: Sender, R: Receiver> Receiving<'_, S, R> {
+impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
+    fn new(shared: &'a Shared, sender: &'a S, receiver: R, inbox: Inbox) -> Self {
+        Self {
+            shared,
+            sender,
+            receiver,
+            inbox,
+            topics: HashMap::new(),
+            behind: HashMap::new(),
+            parked: 0,
+            to_read: VecDeque::new(),
+            reads: FuturesUnordered::new(),
+            read: 0,
+        }
+    }
+
     async fn run(mut self) -> Result<Infallible, Error> {
         let shared = self.shared;
         shared.set_status(Status::Connecting);
@@ -112,10 +115,10 @@ impl<S: Sender, R: Receiver> Receiving<'_, S, R> {
         }
     }
 
-    fn arrived(&mut self, Arrival { at, what }: Arrival) {
+    fn arrived(&mut self, Arrival { at, came, what }: Arrival) {
         let shared = self.shared;
         match what {
-            What::Envelope { subject, bytes } => self.receive(&subject, bytes, at),
+            What::Envelope { subject, bytes } => self.receive(&subject, bytes, at, came),
             What::Refused(Refused::Publish(subject, error)) => {
                 let topic = shared.subjects.topic_of(&subject);
                 shared.refused(Some(&topic), error);
@@ -130,7 +133,7 @@ impl<S: Sender, R: Receiver> Receiving<'_, S, R> {
         }
     }
 
-    fn receive(&mut self, subject: &Arc<str>, bytes: Bytes, at: Instant) {
+    fn receive(&mut self, subject: &Arc<str>, bytes: Bytes, at: Instant, came: Instant) {
         let shared = self.shared;
         let topic = self.topics.get(subject).cloned();
         if topic.is_none() && *subject != shared.subjects.presence {
@@ -142,7 +145,7 @@ impl<S: Sender, R: Receiver> Receiving<'_, S, R> {
             return;
         }
         let Some(topic) = topic else {
-            if shared.hear(envelope, at) {
+            if shared.hear(envelope, at, came) {
                 shared.local.announce_all();
             }
             return;
@@ -371,3 +374,6 @@ fn cost(envelope: &Envelope) -> usize {
 const MAX_CHUNK: usize = 500;
 /// Each of them has a consumer at NATS.
 const MAX_READS: usize = 8;
+
+#[cfg(test)]
+mod tests;

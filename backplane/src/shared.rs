@@ -138,8 +138,9 @@ impl Shared {
         self.tell(Event::Gap { topic, node, missed });
     }
 
-    /// Takes in what a node says about itself; tells whether it is a new one.
-    pub(crate) fn hear(&self, envelope: Envelope, at: Instant) -> bool {
+    /// Takes in what a node says about itself; tells whether it is a new one. It was there when that came; what
+    /// it speaks of may have waited somewhere since the run began that it came in.
+    pub(crate) fn hear(&self, envelope: Envelope, at: Instant, came: Instant) -> bool {
         let Envelope { origin, epoch, sequence, body } = envelope;
         let entries = match body {
             Body::Beat(entries) | Body::Changes(entries) => entries,
@@ -152,7 +153,7 @@ impl Shared {
             }
             Body::Message(_) => return false,
         };
-        let heard = self.nodes().hear(origin, sequence, &entries, at);
+        let heard = self.nodes().hear(origin, sequence, &entries, came);
         let Some(heard) = heard else {
             self.counters.ignored.add(1);
             return false;
