@@ -8,6 +8,7 @@ pub(crate) mod redis;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::task::yield_now;
 
 use crate::{
     error::{Error, UnsentReason},
@@ -62,6 +63,20 @@ pub(crate) trait Receiver: Send + 'static {
     ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
+/// Lets others have their turn while there is always more to read; so seldom that all that a client keeps goes
+/// to the inbox, which has a bound, faster than it is taken out there.
+#[derive(Debug, Default)]
+struct Turns(usize);
+
+impl Turns {
+    async fn next(&mut self) {
+        self.0 += 1;
+        if self.0.is_multiple_of(MAX_TURN) {
+            yield_now().await;
+        }
+    }
+}
+
 /// An envelope on its way to the broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
@@ -97,3 +112,6 @@ pub(crate) struct Retention {
     pub(crate) max_messages: usize,
     pub(crate) max_age: std::time::Duration,
 }
+
+/// More than a client reads in a turn of its own.
+const MAX_TURN: usize = 32_768;

@@ -32,10 +32,10 @@ use tokio::{
         mpsc::{self, error::TryRecvError},
         watch,
     },
-    task::coop::{consume_budget, unconstrained},
+    task::coop::unconstrained,
 };
 
-use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored};
+use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored, Turns};
 use crate::{
     broker::Limits,
     error::{Error, ErrorKind, UnsentReason},
@@ -412,9 +412,9 @@ impl futures_core::Stream for Subscription {
 /// Goes on whatever else is done: the client drops what is not read. What the client has already it takes as
 /// come at once: a beat may be read before the messages that it speaks of.
 async fn read(mut new: mpsc::UnboundedReceiver<Abortable<Subscription>>, inbox: Inbox) {
-    let mut subscriptions = SelectAll::new();
+    let (mut subscriptions, mut turns) = (SelectAll::new(), Turns::default());
     loop {
-        consume_budget().await;
+        turns.next().await;
         if let Some(Some((subject, bytes))) = unconstrained(subscriptions.next()).now_or_never() {
             inbox.push(subject, bytes);
             match new.try_recv() {

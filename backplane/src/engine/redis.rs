@@ -10,12 +10,9 @@ use redis::{
     cmd, pipe,
     streams::StreamRangeReply,
 };
-use tokio::task::{
-    JoinSet,
-    coop::{consume_budget, unconstrained},
-};
+use tokio::task::{JoinSet, coop::unconstrained};
 
-use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored};
+use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored, Turns};
 use crate::{
     broker::Limits,
     error::{Error, ErrorKind, UnsentReason},
@@ -171,8 +168,9 @@ pub(crate) struct RedisReceiver {
 
 /// Goes on whatever else is done: the client keeps what is not read, without a limit.
 async fn read(mut stream: PubSubStream, inbox: Inbox) {
+    let mut turns = Turns::default();
     loop {
-        consume_budget().await;
+        turns.next().await;
         let message = if let Some(message) = unconstrained(stream.next()).now_or_never() {
             message
         } else {

@@ -166,6 +166,50 @@ async fn what_does_not_fit_in_the_inbox_is_a_gap(engine: Engine) {
     assert_eq!(two.stats().overrun, 1);
 }
 
+/// On one thread, where all take their turns.
+#[tokio::test]
+async fn the_inbox_is_what_bounds_a_burst_at_nats() {
+    a_burst_is_bounded(Engine::Nats).await;
+}
+
+#[tokio::test]
+async fn the_inbox_is_what_bounds_a_burst_at_redis() {
+    a_burst_is_bounded(Engine::Redis).await;
+}
+
+async fn a_burst_is_bounded(engine: Engine) {
+    const COUNT: u64 = 10_000;
+    let server = Server::start(engine).await;
+    let group = Group::new();
+    // There is room for more than the driver takes in a turn, and for far less than comes.
+    let backplane = Backplane::attach(&group, server.broker().max_inbox(256 << 10)).await.unwrap();
+    let _member = Member::ready(&group, &backplane, "t").await;
+    let address = server.address();
+    let publish = move || {
+        let publish = async move {
+            let one = Backplane::attach(&Group::new(), engine.broker(address)).await.unwrap();
+            for _ in 0..COUNT {
+                one.publish("t", "burst").unwrap();
+            }
+            one.flush().await.unwrap();
+        };
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(publish);
+    };
+    // Nothing is taken in here before all of it is there.
+    std::thread::spawn(publish).join().unwrap();
+    soon("what was dropped", async {
+        while backplane.stats().received + backplane.stats().overrun < COUNT {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(backplane.stats().overrun > 0, "{:?}", backplane.stats());
+}
+
 async fn refused(events: &mut Events, of: Option<&str>) -> ErrorKind {
     event(events, "the refusal", |event| match event {
         Event::Refused { topic, error } if topic.as_deref() == of => Some(error.kind()),
