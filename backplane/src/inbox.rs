@@ -83,9 +83,10 @@ impl Inbox {
         self.add(What::Envelope { subject, bytes }, max_bytes);
     }
 
+    /// However full it is: there are no more of these than were asked for.
     #[cfg(feature = "nats")]
     pub(crate) fn refuse(&self, refused: Refused) {
-        self.add(What::Refused(refused), self.0.max_bytes);
+        self.add(What::Refused(refused), usize::MAX);
     }
 
     /// There is no more for now.
@@ -171,7 +172,7 @@ impl Inbox {
 impl What {
     fn cost(&self) -> usize {
         let len = match self {
-            Self::Envelope { bytes, .. } => bytes.len(),
+            Self::Envelope { subject, bytes } => subject.len() + bytes.len(),
             Self::Refused(_) => 0,
         };
         len + size_of::<Arrival>()

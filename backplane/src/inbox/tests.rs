@@ -1,7 +1,8 @@
 use super::*;
 use crate::error::ErrorKind;
 
-const ROOM: usize = 3 * (100 + size_of::<Arrival>());
+/// For three messages of 100 bytes.
+const ROOM: usize = 3 * ("t".len() + 100 + size_of::<Arrival>());
 
 #[tokio::test]
 async fn it_gives_what_came_in_order_and_with_its_time() {
@@ -42,17 +43,41 @@ async fn what_does_not_fit_is_dropped_and_counted() {
         put(&inbox, "t", len);
     }
     assert_eq!(overrun.get(), 2);
-    put(&inbox, "presence", 99);
+    put(&inbox, "presence", 92);
     assert_eq!(overrun.get(), 2, "nodes are not to seem silent");
-    for len in [96, 97, 98, 99] {
+    for len in [96, 97, 98, 92] {
         assert_eq!(len_of(&inbox.next().await.unwrap()), len);
     }
     put(&inbox, "t", 100);
     assert_eq!(len_of(&inbox.next().await.unwrap()), 100, "there is room again");
     for _ in 0..10 {
-        put(&inbox, "presence", 100);
+        put(&inbox, "presence", 93);
     }
     assert_eq!(overrun.get(), 2 + 4, "but there is an end to it");
+}
+
+#[tokio::test]
+async fn the_name_of_a_topic_counts() {
+    let (inbox, overrun) = inbox();
+    for _ in 0..3 {
+        put(&inbox, &"t".repeat(101), 1);
+    }
+    assert_eq!(overrun.get(), 1);
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn what_the_broker_refuses_is_heard_however_full_it_is() {
+    let (inbox, overrun) = inbox();
+    for _ in 0..3 {
+        put(&inbox, "t", 100);
+    }
+    inbox.refuse(Refused::Subscribe("no".into(), Error::new(ErrorKind::Denied, "why")));
+    assert_eq!(overrun.get(), 0);
+    for _ in 0..3 {
+        inbox.next().await.unwrap();
+    }
+    assert!(matches!(inbox.next().await.unwrap().what, What::Refused(_)));
 }
 
 #[tokio::test]
