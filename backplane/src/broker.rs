@@ -97,16 +97,16 @@ impl Broker {
         self
     }
 
-    /// Sets how long the broker may take to let us in, and to answer. 5 s.
+    /// Sets how long the broker may take to let us in, and to answer, up to a year. 5 s.
     ///
     /// See [`Broker`] for an example.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.limits.timeout = timeout;
+        self.limits.timeout = timeout.min(MAX_TIME);
         self
     }
 
-    /// Sets how often a node says that it is there, and who is there with it. 2 s. A node that is silent
-    /// for three times as long is gone; so is a broker.
+    /// Sets how often a node says that it is there, and who is there with it: each 10 ms to each year. 2 s.
+    /// A node that is silent for three times as long is gone; so is a broker.
     ///
     /// ```
     /// # use wsweave_backplane::Broker;
@@ -114,7 +114,7 @@ impl Broker {
     /// let broker = Broker::nats("nats://127.0.0.1").heartbeat(Duration::from_secs(10));
     /// ```
     pub fn heartbeat(mut self, interval: Duration) -> Self {
-        self.limits.heartbeat = interval.max(Duration::from_millis(10));
+        self.limits.heartbeat = interval.clamp(MIN_HEARTBEAT, MAX_TIME);
         self
     }
 
@@ -239,3 +239,7 @@ impl fmt::Debug for Broker {
             .finish_non_exhaustive()
     }
 }
+
+const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
+/// So that one can be added to another, and to what time it is.
+const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

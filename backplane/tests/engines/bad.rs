@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 use wsweave::Group;
-use wsweave_backplane::{Backplane, Broker, ErrorKind, Event, Invalid, UnsentReason};
+use wsweave_backplane::{Backplane, Broker, ErrorKind, Event, Invalid, Status, UnsentReason};
 
 use crate::{
     on_each_engine,
@@ -21,6 +21,7 @@ on_each_engine! {
     a_password_that_is_wrong_is_denied,
     what_is_no_envelope_is_counted_and_does_no_harm,
     names_that_no_topic_has_are_refused,
+    times_that_never_end_are_long_ones,
 }
 
 async fn an_address_that_is_wrong_is_an_error(engine: Engine) {
@@ -149,6 +150,20 @@ async fn names_that_no_topic_has_are_refused(engine: Engine) {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let error = soon("the answer", backplane.history(&name, 1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+async fn times_that_never_end_are_long_ones(engine: Engine) {
+    let server = Server::start(engine).await;
+    let (here, there) = (Group::new(), Group::new());
+    let broker = || server.broker().timeout(Duration::MAX).heartbeat(Duration::MAX);
+    let one = Backplane::attach(&here, broker()).await.unwrap();
+    let two = Backplane::attach(&there, broker()).await.unwrap();
+    let mut far = Member::ready(&there, &two, "t").await;
+    one.publish("t", "fine").unwrap();
+    assert_eq!(far.text().await, "fine");
+    soon("the broker", one.flush()).await.unwrap();
+    assert!(matches!(one.status(), Status::Connected), "{:?}", one.status());
+    assert!(matches!(two.status(), Status::Connected), "{:?}", two.status());
 }
 
 async fn attach(broker: Broker) -> Result<Backplane, wsweave_backplane::Error> {
