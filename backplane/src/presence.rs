@@ -44,6 +44,8 @@ pub(crate) struct Nodes {
 #[derive(Debug)]
 struct Node {
     heard: Instant,
+    /// Since it was heard of last.
+    is_spared: bool,
     round: u64,
     topics: HashMap<Arc<str>, Count>,
 }
@@ -79,9 +81,9 @@ impl Nodes {
         if is_new && self.known.len() >= self.most {
             return None;
         }
-        let fresh = || Node { heard: now, round, topics: HashMap::new() };
+        let fresh = || Node { heard: now, is_spared: false, round, topics: HashMap::new() };
         let known = self.known.entry(node).or_insert_with(fresh);
-        known.heard = now;
+        (known.heard, known.is_spared) = (now, false);
         let mut topics = Vec::new();
         for entry in entries {
             if known.count(entry, round, self.max_topics) {
@@ -119,10 +121,11 @@ impl Nodes {
         silent.into_iter().filter_map(|node| Some((node, self.remove(node)?))).collect()
     }
 
-    /// After a time without a broker: who was there has some time to say so.
+    /// After a time without a broker: who was there has some time to say so. Once, or a broker that lets in
+    /// again and again, and tells nothing, would keep the dead alive.
     pub(crate) fn spare(&mut self, now: Instant) {
-        for node in self.known.values_mut() {
-            node.heard = now;
+        for node in self.known.values_mut().filter(|node| !node.is_spared) {
+            (node.heard, node.is_spared) = (now, true);
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) subscriptions: watch::Sender<u64>,
     /// How many beats there were.
     pub(crate) rounds: AtomicU64,
+    /// Since when we were not connected, however many attempts there are.
+    lost: Mutex<Option<Instant>>,
     events: broadcast::Sender<Event>,
     positions: Mutex<Positions>,
     nodes: Mutex<Nodes>,
@@ -60,6 +62,7 @@ impl Shared {
             is_closing: watch::Sender::new(false),
             subscriptions: watch::Sender::new(0),
             rounds: AtomicU64::new(1),
+            lost: Mutex::default(),
             events: broadcast::Sender::new(limits.max_events),
             positions: Mutex::new(Positions::new(limits.max_nodes)),
             nodes: Mutex::new(Nodes::new(limits.max_nodes, limits.max_topics)),
@@ -240,7 +243,12 @@ impl Shared {
 
     /// The last one is `Closed`.
     pub(crate) fn set_status(&self, status: Status) {
-        self.change_status(|before| *before = status);
+        self.change_status(|before| {
+            if matches!(status, Status::Connected) {
+                *self.lost() = None;
+            }
+            *before = status;
+        });
     }
 
     fn change_status(&self, change: impl FnOnce(&mut Status)) {
@@ -259,12 +267,9 @@ impl Shared {
         self.local.disconnected();
         let mut is_news = false;
         self.change_status(|status| {
-            let before = match status {
-                Status::Disconnected { since, .. } => Some(*since),
-                _ => None,
-            };
-            is_news = before.is_none();
-            let since = before.unwrap_or_else(Instant::now);
+            let mut lost = self.lost();
+            is_news = lost.is_none();
+            let since = *lost.get_or_insert_with(Instant::now);
             *status = Status::Disconnected { since, error: error.clone() };
         });
         if is_news {
@@ -274,6 +279,10 @@ impl Shared {
 
     pub(crate) fn positions(&self) -> MutexGuard<'_, Positions> {
         self.positions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn subscribed(&self) -> MutexGuard<'_, HashMap<Arc<str>, Result<(), Error>>> {

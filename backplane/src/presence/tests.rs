@@ -70,6 +70,21 @@ fn who_is_spared_has_as_much_time_again() {
 }
 
 #[test]
+fn who_was_spared_has_to_be_heard_of_before_it_is_again() {
+    let mut nodes = Nodes::new(8, 8);
+    let now = Instant::now();
+    nodes.hear(NodeId(1), 1, &entries([("a", 1)]), now);
+    nodes.spare(now);
+    nodes.spare(now + SILENCE / 2);
+    assert_eq!(nodes.expire(now + SILENCE, SILENCE).len(), 1);
+    nodes.hear(NodeId(1), 1, &entries([("a", 1)]), now);
+    nodes.spare(now);
+    nodes.hear(NodeId(1), 1, &entries([("a", 1)]), now);
+    nodes.spare(now + SILENCE / 2);
+    assert_eq!(nodes.expire(now + SILENCE, SILENCE), []);
+}
+
+#[test]
 fn there_is_an_end_to_nodes_and_topics() {
     let mut nodes = Nodes::new(2, 2);
     let now = Instant::now();
