@@ -59,15 +59,17 @@ struct Receiving<'a, S, R> {
 struct Behind {
     reading: Reading,
     has_failed: bool,
-    parked: Vec<(Envelope, Instant)>,
+    /// The last read has brought nothing.
+    was_vain: bool,
+    parked: VecDeque<(Envelope, Instant)>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Reading {
     #[default]
     Waiting,
-    /// Which read it is, and since when.
-    Begun(u64, Instant),
+    /// Which read it is, since when, and how much was dropped before.
+    Begun { read: u64, since: Instant, overrun: u64 },
     /// It is tried again with the next tick.
     Failed,
 }
@@ -126,7 +128,7 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
             }
             What::Refused(Refused::Subscribe(subject, error)) => {
                 if let Some(topic) = self.topics.remove(&subject) {
-                    shared.refuse_topic(&topic, error);
+                    self.refuse_topic(&topic, error);
                 }
             }
             What::Refused(Refused::Other(error)) => shared.refused(None, error),
@@ -159,7 +161,7 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
         match self.behind.get_mut(&topic) {
             Some(behind) if self.parked + cost(&envelope) <= shared.limits.max_inbox => {
                 self.parked += cost(&envelope);
-                behind.parked.push((envelope, at));
+                behind.parked.push_back((envelope, at));
             }
             Some(_) => shared.counters.overrun.add(1),
             None => self.deliver(&topic, envelope, at),
@@ -179,10 +181,7 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
         // At once, so that nothing is forgotten if the broker goes away meanwhile.
         let mut subjects = Vec::new();
         for topic in unwanted.into_iter().filter(|topic| shared.leave_topic(topic)) {
-            shared.positions().close(&topic);
-            if let Some(behind) = self.behind.remove(&topic) {
-                self.parked -= behind.cost();
-            }
+            self.forget(&topic);
             let subject = shared.subjects.topic(&topic);
             if self.topics.remove(&subject).is_some() {
                 subjects.push(subject);
@@ -240,7 +239,7 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
                 for topic in topics {
                     match self.try_subscribe(std::slice::from_ref(topic)).await {
                         Err(error) if error.kind() == ErrorKind::Denied => {
-                            self.shared.refuse_topic(&topic.1, error);
+                            self.refuse_topic(&topic.1, error);
                         }
                         result => result?,
                     }
@@ -257,6 +256,19 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
         self.topics.extend(topics.iter().cloned());
         self.shared.enter_topics(topics.iter().map(|(_, topic)| topic));
         Ok(())
+    }
+
+    fn refuse_topic(&mut self, topic: &Arc<str>, error: Error) {
+        self.forget(topic);
+        self.shared.refuse_topic(topic, error);
+    }
+
+    /// Nothing of it is missed any more.
+    fn forget(&mut self, topic: &Arc<str>) {
+        self.shared.positions().close(topic);
+        if let Some(behind) = self.behind.remove(topic) {
+            self.parked -= behind.cost();
+        }
     }
 
     /// What is missing in a topic is to be read.
@@ -277,7 +289,8 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
                 continue;
             }
             self.read += 1;
-            let reading = Reading::Begun(self.read, self.inbox.clock());
+            let (since, overrun) = (self.inbox.clock(), shared.counters.overrun.get());
+            let reading = Reading::Begun { read: self.read, since, overrun };
             behind.reading = reading;
             let after = shared.positions().cursor(&topic);
             let (sender, subject) = (self.sender.clone(), shared.subjects.topic(&topic));
@@ -299,7 +312,10 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
         let shared = self.shared;
         // It may have been left meanwhile, and even joined again.
         let behind = self.behind.get_mut(&topic).filter(|behind| behind.reading == reading);
-        let (Some(behind), Reading::Begun(_, begun)) = (behind, reading) else { return };
+        let (Some(behind), Reading::Begun { since, overrun, .. }) = (behind, reading) else {
+            return;
+        };
+        let mut is_read = true;
         let Stored { envelopes, end } = match stored {
             Ok(stored) => stored,
             Err(error) if error.kind() != ErrorKind::Denied && !behind.has_failed => {
@@ -308,24 +324,39 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
             }
             Err(error) => {
                 shared.refused(Some(&topic), error);
+                is_read = false;
                 Stored::default()
             }
         };
-        let behind = self.behind.remove(&topic).unwrap_or_default();
+        let mut behind = self.behind.remove(&topic).unwrap_or_default();
         self.parked -= behind.cost();
+        let is_vain = envelopes.is_empty();
         for envelope in envelopes.into_iter().filter_map(|bytes| shared.parse(Some(&topic), bytes))
         {
             if envelope.origin != shared.node {
-                shared.deliver(&topic, envelope, begun);
+                shared.deliver(&topic, envelope, since);
             }
         }
         if let Some(end) = end {
             shared.positions().move_cursor(&topic, end);
         }
-        for (envelope, at) in behind.parked {
+        // What was dropped behind the end of the read may be kept, too: unless nothing comes of it twice.
+        let reads_on =
+            is_read && shared.counters.overrun.get() > overrun && !(is_vain && behind.was_vain);
+        while let Some((envelope, at)) = behind.parked.pop_front() {
+            let observed = shared.positions().look(&topic, &envelope);
+            if reads_on && matches!(observed, Observed::New { missed: 1.. }) {
+                behind.parked.push_front((envelope, at));
+                self.parked += behind.cost();
+                self.to_read.push_back(Arc::clone(&topic));
+                let parked = behind.parked;
+                let behind = Behind { was_vain: is_vain, parked, ..Behind::default() };
+                self.behind.insert(topic, behind);
+                return;
+            }
             self.deliver(&topic, envelope, at);
         }
-        let missing = shared.positions().give_up(Some(&topic), begun, shared.limits.heartbeat);
+        let missing = shared.positions().give_up(Some(&topic), since, shared.limits.heartbeat);
         for missing in missing {
             shared.miss(missing);
         }
