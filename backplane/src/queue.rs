@@ -123,10 +123,11 @@ impl Queue {
         let _ = confirmed.wait_for(|confirmed| *confirmed >= pushed).await;
     }
 
-    /// The last messages of the topics, if all of them were sent.
-    pub(crate) fn sent(&self) -> HashMap<Arc<str>, Last> {
+    /// The last messages of the topics, if all of them were sent, and the epoch in which they are.
+    pub(crate) fn sent(&self) -> (u64, HashMap<Arc<str>, Last>) {
         let state = self.lock();
-        if state.waiting.is_empty() { state.numbers.clone() } else { HashMap::new() }
+        let is_sent = state.waiting.is_empty();
+        (state.epoch, if is_sent { state.numbers.clone() } else { HashMap::new() })
     }
 
     pub(crate) fn epoch(&self) -> u64 {

@@ -109,8 +109,9 @@ impl<S: Sender> Sending<'_, S> {
         let Shared { rounds, local, queue, limits, .. } = self.shared;
         rounds.fetch_add(1, Ordering::Relaxed);
         let recent = limits.heartbeat * REMEMBERED;
-        let entries = entries(local.topics(), &queue.sent(), limits.max_topics, recent);
-        self.say(parts(entries.into_iter()).map(Body::Beat).collect()).await
+        let (epoch, sent) = queue.sent();
+        let entries = entries(local.topics(), &sent, limits.max_topics, recent);
+        self.say_in(epoch, parts(entries.into_iter()).map(Body::Beat).collect()).await
     }
 
     async fn announce(&mut self) -> Result<(), Error> {
@@ -123,8 +124,13 @@ impl<S: Sender> Sending<'_, S> {
         self.say(parts(changes).map(Body::Changes).collect()).await
     }
 
+    /// Without numbers of messages, so that any epoch will do.
     async fn say(&self, bodies: Vec<Body>) -> Result<(), Error> {
-        let (origin, epoch) = (self.shared.node, self.shared.queue.epoch());
+        self.say_in(self.shared.queue.epoch(), bodies).await
+    }
+
+    async fn say_in(&self, epoch: u64, bodies: Vec<Body>) -> Result<(), Error> {
+        let origin = self.shared.node;
         let sequence = self.shared.rounds.load(Ordering::Relaxed);
         let outgoing = |body| Outgoing {
             subject: Arc::clone(&self.shared.subjects.presence),
