@@ -9,11 +9,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::coop::consume_budget,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::{
     driver::{connected, within},
-    engine::{Receiver, Sender, Stored},
+    engine::{Cursor, Receiver, Sender, Stored},
     envelope::Envelope,
     error::{Error, ErrorKind, UnsentReason},
     inbox::{Arrival, Inbox, Refused, What},
@@ -51,6 +54,8 @@ struct Receiving<'a, S, R> {
     reads: FuturesUnordered<BoxFuture<'static, Read>>,
     /// How many were begun.
     read: u64,
+    /// What they have brought, and is handed out some at a time: beats go out between.
+    found: VecDeque<Found>,
 }
 
 /// A topic of which something is missing that the broker may have kept. What comes meanwhile waits, so that
@@ -80,6 +85,18 @@ struct Read {
     stored: Result<Stored, Error>,
 }
 
+/// What a read has brought.
+struct Found {
+    topic: Arc<str>,
+    reading: Reading,
+    envelopes: std::vec::IntoIter<Bytes>,
+    end: Option<Cursor>,
+    since: Instant,
+    overrun: u64,
+    may_read_on: bool,
+    is_vain: bool,
+}
+
 impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
     fn new(shared: &'a Shared, sender: &'a S, receiver: R, inbox: Inbox) -> Self {
         Self {
@@ -93,6 +110,7 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
             to_read: VecDeque::new(),
             reads: FuturesUnordered::new(),
             read: 0,
+            found: VecDeque::new(),
         }
     }
 
@@ -112,6 +130,7 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
                 arrival = self.inbox.next() => self.arrived(arrival?),
                 () = shared.local.unsubscribed() => self.follow_topics().await?,
                 Some(read) = self.reads.next() => self.finish(read),
+                () = consume_budget(), if !self.found.is_empty() => self.hand_out(),
                 _ = ticks.tick() => self.tick()?,
             }
         }
@@ -282,7 +301,7 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
     /// A few at a time.
     fn begin_reads(&mut self) {
         let shared = self.shared;
-        while self.reads.len() < MAX_READS {
+        while self.reads.len() + self.found.len() < MAX_READS {
             let Some(topic) = self.to_read.pop_front() else { return };
             let Some(behind) = self.behind.get_mut(&topic) else { continue };
             if behind.reading != Reading::Waiting {
@@ -328,38 +347,62 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
                 Stored::default()
             }
         };
-        let mut behind = self.behind.remove(&topic).unwrap_or_default();
-        self.parked -= behind.cost();
         let is_vain = envelopes.is_empty();
-        for envelope in envelopes.into_iter().filter_map(|bytes| shared.parse(Some(&topic), bytes))
-        {
-            if envelope.origin != shared.node {
-                shared.deliver(&topic, envelope, since);
-            }
-        }
-        if let Some(end) = end {
-            shared.positions().move_cursor(&topic, end);
-        }
-        // What was dropped behind the end of the read may be kept, too: unless nothing comes of it twice.
-        let reads_on =
-            is_read && shared.counters.overrun.get() > overrun && !(is_vain && behind.was_vain);
-        while let Some((envelope, at)) = behind.parked.pop_front() {
-            let observed = shared.positions().look(&topic, &envelope);
-            if reads_on && matches!(observed, Observed::New { missed: 1.. }) {
-                behind.parked.push_front((envelope, at));
-                self.parked += behind.cost();
-                self.to_read.push_back(Arc::clone(&topic));
-                let parked = behind.parked;
-                let behind = Behind { was_vain: is_vain, parked, ..Behind::default() };
-                self.behind.insert(topic, behind);
+        let may_read_on = is_read && !(is_vain && behind.was_vain);
+        let envelopes = envelopes.into_iter();
+        let found = Found { topic, reading, envelopes, end, since, overrun, may_read_on, is_vain };
+        self.found.push_back(found);
+    }
+
+    /// Gives some of what was read to the members, and then some of what has waited for that.
+    fn hand_out(&mut self) {
+        let Some(mut found) = self.found.pop_front() else { return };
+        for _ in 0..MAX_HANDED {
+            if !self.hand_out_one(&mut found) {
                 return;
             }
-            self.deliver(&topic, envelope, at);
         }
-        let missing = shared.positions().give_up(Some(&topic), since, shared.limits.heartbeat);
-        for missing in missing {
-            shared.miss(missing);
+        self.found.push_front(found);
+    }
+
+    /// Tells whether there may be more.
+    fn hand_out_one(&mut self, found: &mut Found) -> bool {
+        let (shared, topic) = (self.shared, &found.topic);
+        // It may have been left meanwhile.
+        let behind = self.behind.get_mut(topic).filter(|behind| behind.reading == found.reading);
+        let Some(behind) = behind else { return false };
+        if let Some(bytes) = found.envelopes.next() {
+            let envelope = shared.parse(Some(topic), bytes);
+            if let Some(envelope) = envelope.filter(|envelope| envelope.origin != shared.node) {
+                shared.deliver(topic, envelope, found.since);
+            }
+            return true;
         }
+        if let Some(end) = found.end.take() {
+            shared.positions().move_cursor(topic, end);
+        }
+        let Some((envelope, at)) = behind.parked.pop_front() else {
+            self.behind.remove(topic);
+            let patience = shared.limits.heartbeat;
+            let missing = shared.positions().give_up(Some(topic), found.since, patience);
+            for missing in missing {
+                shared.miss(missing);
+            }
+            return false;
+        };
+        // What was dropped behind the end of the read may be kept, too: unless nothing comes of it twice.
+        let reads_on = found.may_read_on && shared.counters.overrun.get() > found.overrun;
+        let observed = shared.positions().look(topic, &envelope);
+        if reads_on && matches!(observed, Observed::New { missed: 1.. }) {
+            behind.parked.push_front((envelope, at));
+            (behind.reading, behind.has_failed) = (Reading::Waiting, false);
+            behind.was_vain = found.is_vain;
+            self.to_read.push_back(Arc::clone(topic));
+            return false;
+        }
+        self.parked -= cost(&envelope);
+        self.deliver(topic, envelope, at);
+        true
     }
 
     fn tick(&mut self) -> Result<(), Error> {
@@ -405,6 +448,7 @@ fn cost(envelope: &Envelope) -> usize {
 const MAX_CHUNK: usize = 500;
 /// Each of them has a consumer at NATS.
 const MAX_READS: usize = 8;
+const MAX_HANDED: usize = 32;
 
 #[cfg(test)]
 mod tests;

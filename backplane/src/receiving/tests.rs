@@ -72,6 +72,32 @@ async fn what_is_not_kept_is_a_gap_whatever_is_dropped_meanwhile() {
 }
 
 #[tokio::test]
+async fn what_was_read_is_handed_out_some_at_a_time() {
+    const COUNT: u64 = 1_000;
+    let (shared, broker) = start(replay());
+    let mut receiving = receiving(&shared, &broker);
+    subscribe(&mut receiving, "t").await;
+    for sequence in [1, COUNT] {
+        push_message(&receiving, sequence);
+        arrive(&mut receiving).await;
+    }
+    broker.keep(&(2..COUNT).collect::<Vec<_>>());
+    receiving.begin_reads();
+    let read = receiving.reads.next().await.unwrap();
+    receiving.finish(read);
+    receiving.hand_out();
+    assert!((1..100).contains(&shared.counters.received.get()), "{:?}", shared.counters);
+    // What comes meanwhile waits.
+    push_message(&receiving, COUNT + 1);
+    arrive(&mut receiving).await;
+    while !receiving.found.is_empty() {
+        receiving.hand_out();
+    }
+    assert_eq!((shared.counters.received.get(), shared.counters.gaps.get()), (COUNT + 1, 0));
+    assert_eq!((receiving.behind.len(), receiving.parked), (0, 0));
+}
+
+#[tokio::test]
 async fn a_topic_that_is_refused_is_not_read() {
     let (shared, mut broker) = start(replay());
     broker.denied = Some(shared.subjects.topic("no"));
@@ -127,6 +153,9 @@ async fn subscribe(receiving: &mut Receiving<'_, Broker, Broker>, topic: &str) {
 async fn read(receiving: &mut Receiving<'_, Broker, Broker>) {
     let read = receiving.reads.next().await.unwrap();
     receiving.finish(read);
+    while !receiving.found.is_empty() {
+        receiving.hand_out();
+    }
 }
 
 async fn arrive(receiving: &mut Receiving<'_, Broker, Broker>) {
