@@ -59,7 +59,7 @@ impl Broker {
     }
 
     /// Like [`nats`](Self::nats), with options of `async-nats`: credentials, certificates. Those about
-    /// reconnecting and events are set here.
+    /// reconnecting and events are set here; with `no_echo` there is no connection.
     ///
     /// ```
     /// # use wsweave_backplane::Broker;

@@ -11,9 +11,6 @@ use crate::error::{Error, ErrorKind};
 pub(crate) struct Subjects {
     prefix: Arc<str>,
     pub(crate) presence: Arc<str>,
-    /// Nobody listens there.
-    #[cfg(feature = "nats")]
-    pub(crate) nowhere: Arc<str>,
 }
 
 impl Subjects {
@@ -35,12 +32,7 @@ impl Subjects {
             let what = format!("the prefix {prefix:?} ends with the word that topics begin with");
             return Err(Error::new(ErrorKind::InvalidInput, what));
         }
-        Ok(Self {
-            prefix: prefix.into(),
-            presence: format!("{prefix}.presence").into(),
-            #[cfg(feature = "nats")]
-            nowhere: format!("{prefix}.nowhere").into(),
-        })
+        Ok(Self { prefix: prefix.into(), presence: format!("{prefix}.presence").into() })
     }
 
     /// A name without dots, spaces or wildcards, and another one for each topic: what is not a letter, a
@@ -50,16 +42,26 @@ impl Subjects {
         format!("{}.topic.{encoded}", self.prefix).into()
     }
 
+    /// Where a connection hears itself.
+    #[cfg(feature = "nats")]
+    pub(crate) fn echo(&self, connection: &str) -> String {
+        format!("{}.echo.{connection}", self.prefix)
+    }
+
     #[cfg(feature = "nats")]
     pub(crate) fn is_topic(&self, subject: &str) -> bool {
-        let word = subject.strip_prefix(&*self.prefix);
-        word.is_some_and(|word| word.starts_with(".topic."))
+        self.is_below(".topic.", subject)
     }
 
     /// Without these there is no backplane.
     #[cfg(feature = "nats")]
     pub(crate) fn is_ours(&self, subject: &str) -> bool {
-        *subject == *self.presence || *subject == *self.nowhere
+        *subject == *self.presence || self.is_below(".echo.", subject)
+    }
+
+    #[cfg(feature = "nats")]
+    fn is_below(&self, word: &str, subject: &str) -> bool {
+        subject.strip_prefix(&*self.prefix).is_some_and(|rest| rest.starts_with(word))
     }
 
     /// The topic of a subject that [`topic`](Self::topic) made.

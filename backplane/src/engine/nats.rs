@@ -3,17 +3,19 @@
 //! The client's own reconnecting is not used: a connection that is lost is made anew here, as for every
 //! engine, so that it is known when messages may have been missed.
 
+mod echo;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use async_nats::{
-    Client, ConnectErrorKind, ConnectOptions, Event, RequestErrorKind, ServerAddr, Subscriber,
+    Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, Subscriber,
     jetstream::{
         self,
         consumer::{AckPolicy, DeliverPolicy, pull},
@@ -35,6 +37,7 @@ use tokio::{
     task::coop::unconstrained,
 };
 
+use self::echo::Echo;
 use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored, Turns};
 use crate::{
     broker::Limits,
@@ -115,9 +118,8 @@ impl Nats {
             Some(config) => Some(Kept::new(&client, config.clone()).await?),
             None => None,
         };
-        let nowhere = Arc::clone(&self.subjects.nowhere);
-        let sender = NatsSender { client, nowhere, kept, denied };
-        // Whoever answers that it is not there is a broker.
+        let echo = Arc::new(Echo::new(&client, &self.subjects).await?);
+        let sender = NatsSender { client, echo, kept, denied };
         sender.arrive().await?;
         let (subscriptions, subscribed) = mpsc::unbounded_channel();
         tokio::spawn(read(subscribed, inbox.clone()));
@@ -190,8 +192,7 @@ impl Complaints {
 #[derive(Clone)]
 pub(crate) struct NatsSender {
     client: Client,
-    /// Where nobody listens.
-    nowhere: Arc<str>,
+    echo: Arc<Echo>,
     kept: Option<Kept>,
     /// Where we may not publish.
     denied: Arc<watch::Sender<HashSet<String>>>,
@@ -271,15 +272,11 @@ impl Kept {
 impl NatsSender {
     /// Returns when the broker has all that was sent before.
     async fn arrive(&self) -> Result<(), Error> {
-        match self.client.request(self.nowhere.to_string(), Bytes::new()).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == RequestErrorKind::NoResponders => Ok(()),
-            Err(error) if error.kind() == RequestErrorKind::TimedOut => {
-                let what = "the broker has not answered in time";
-                Err(Error::with_source(ErrorKind::Timeout, what, error))
-            }
-            Err(error) => Err(failed(error)),
-        }
+        self.echo.arrive(&self.client).await?;
+        // That the connection was lost may not have been told: the client drops what it has to say when that
+        // is too much.
+        let connects = self.client.statistics().connects.load(Ordering::Relaxed);
+        if connects > 1 { Err(gone()) } else { Ok(()) }
     }
 }
 

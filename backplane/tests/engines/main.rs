@@ -5,6 +5,7 @@
 mod away;
 mod bad;
 mod closing;
+mod nats_only;
 mod nodes;
 mod presence;
 mod refused;

@@ -90,7 +90,7 @@ async fn a_topic_that_may_not_be_subscribed_is_told(engine: Engine) {
 }
 
 async fn without_presence_there_is_no_connection(engine: Engine) {
-    let server = Server::start_denying(engine, &["wsweave.presence", "wsweave.nowhere"]).await;
+    let server = Server::start_denying(engine, &["wsweave.presence", "wsweave.echo.*"]).await;
     let group = Group::new();
     let attached = soon("the answer", Backplane::attach(&group, server.broker_for_us()));
     let error = match attached.await {

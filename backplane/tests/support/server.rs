@@ -67,7 +67,7 @@ impl Server {
                 Self::start_with_file(engine, &["-c", "server.conf"], &file).await
             }
             Engine::Redis => {
-                let channels = ["wsweave.topic.t", "wsweave.presence", "wsweave.nowhere"];
+                let channels = ["wsweave.topic.t", "wsweave.presence"];
                 let mut user = vec!["us", "on", ">ri", "~*", "resetchannels", "+@all"];
                 let allowed: Vec<_> = channels
                     .iter()
