@@ -4,12 +4,13 @@
 //! engine, so that it is known when messages may have been missed.
 
 mod echo;
+mod permissions;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     io,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -26,7 +27,7 @@ use async_nats::{
 use bytes::Bytes;
 use futures_util::{
     FutureExt, StreamExt, TryStreamExt,
-    stream::{AbortHandle, Abortable, SelectAll, abortable},
+    stream::{AbortHandle, AbortRegistration, Abortable, SelectAll},
 };
 use percent_encoding::percent_decode_str;
 use tokio::{
@@ -37,7 +38,7 @@ use tokio::{
     task::coop::unconstrained,
 };
 
-use self::echo::Echo;
+use self::{echo::Echo, permissions::Permissions};
 use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored, Turns};
 use crate::{
     broker::Limits,
@@ -102,10 +103,12 @@ impl Engine for Nats {
 
 impl Nats {
     async fn connect_and_ask(&self, inbox: &Inbox) -> Result<(NatsSender, NatsReceiver), Error> {
-        let denied = Arc::new(watch::Sender::default());
+        let permissions = Arc::new(watch::Sender::default());
+        let handles = Handles::default();
         let complaints = Complaints {
             inbox: inbox.clone(),
-            denied: Arc::clone(&denied),
+            permissions: Arc::clone(&permissions),
+            handles: handles.clone(),
             subjects: self.subjects.clone(),
             is_kept: self.stream.is_some(),
         };
@@ -119,16 +122,12 @@ impl Nats {
             None => None,
         };
         let echo = Arc::new(Echo::new(&client, &self.subjects).await?);
-        let sender = NatsSender { client, echo, kept, denied };
+        let sender = NatsSender { client, echo, kept, permissions };
         sender.arrive().await?;
         let (subscriptions, subscribed) = mpsc::unbounded_channel();
         tokio::spawn(read(subscribed, inbox.clone()));
-        let receiver = NatsReceiver {
-            sender: sender.clone(),
-            inbox: inbox.clone(),
-            subscriptions,
-            handles: HashMap::new(),
-        };
+        let receiver =
+            NatsReceiver { sender: sender.clone(), inbox: inbox.clone(), subscriptions, handles };
         Ok((sender, receiver))
     }
 }
@@ -136,7 +135,8 @@ impl Nats {
 /// What the server says by itself: not as an answer, but when it likes.
 struct Complaints {
     inbox: Inbox,
-    denied: Arc<watch::Sender<HashSet<String>>>,
+    permissions: Arc<watch::Sender<Permissions>>,
+    handles: Handles,
     subjects: Subjects,
     is_kept: bool,
 }
@@ -159,12 +159,7 @@ impl Complaints {
             Some(subject.split('"').next().unwrap_or(subject))
         };
         let refused = if let Some(subject) = denied("Publish") {
-            self.denied.send_modify(|denied| {
-                if denied.len() >= MAX_DENIED {
-                    denied.clear();
-                }
-                denied.insert(subject.to_owned());
-            });
+            self.permissions.send_modify(|permissions| permissions.deny(subject));
             if self.subjects.is_ours(subject) {
                 return self.inbox.end(error);
             }
@@ -181,6 +176,7 @@ impl Complaints {
             if !self.subjects.is_topic(subject) {
                 return self.inbox.end(error);
             }
+            self.handles.abort(subject);
             Refused::Subscribe(subject.into(), error)
         } else {
             Refused::Other(error)
@@ -194,8 +190,7 @@ pub(crate) struct NatsSender {
     client: Client,
     echo: Arc<Echo>,
     kept: Option<Kept>,
-    /// Where we may not publish.
-    denied: Arc<watch::Sender<HashSet<String>>>,
+    permissions: Arc<watch::Sender<Permissions>>,
 }
 
 #[derive(Clone)]
@@ -286,29 +281,13 @@ impl Sender for NatsSender {
     }
 
     async fn send(&self, batch: &[Outgoing]) -> Result<Vec<Refusal>, Error> {
-        let (mut acknowledgements, mut refused) = (Vec::new(), Vec::new());
-        let mut are_all_kept = true;
-        for (index, Outgoing { subject, envelope, is_kept }) in batch.iter().enumerate() {
-            let (subject, envelope) = (subject.to_string(), envelope.clone());
-            if self.denied.borrow().contains(&subject) {
-                refused.push(Refusal::denied(index));
-                continue;
-            }
-            let Some(kept) = self.kept.as_ref().filter(|_| *is_kept) else {
-                are_all_kept = false;
-                self.client.publish(subject, envelope).await.map_err(failed)?;
-                continue;
-            };
-            match kept.context.publish(subject.clone(), envelope).await {
-                Ok(published) => acknowledgements.push((index, subject, published)),
-                Err(error) => refused.push(Refusal::try_from_error(index, error)?),
-            }
-        }
-        for (index, subject, acknowledgement) in acknowledgements {
-            refused.extend(self.acknowledged(index, &subject, acknowledgement).await?);
-        }
-        if !are_all_kept {
-            self.arrive().await?;
+        let (mut refused, mut sent) = (Vec::new(), 0);
+        while sent < batch.len() {
+            let part = self.part(&batch[sent..]);
+            let refusals = self.send_part(part).await?;
+            let in_batch = |refusal: Refusal| Refusal { index: sent + refusal.index, ..refusal };
+            refused.extend(refusals.into_iter().map(in_batch));
+            sent += part.len();
         }
         Ok(refused)
     }
@@ -335,18 +314,63 @@ impl Sender for NatsSender {
 }
 
 impl NatsSender {
+    /// What can be sent before the next answer: not too much of which the server may complain.
+    fn part<'a>(&self, batch: &'a [Outgoing]) -> &'a [Outgoing] {
+        let permissions = self.permissions.borrow();
+        let mut doubtful = 0;
+        let is_in_part = |outgoing: &&Outgoing| {
+            doubtful += usize::from(permissions.is_doubtful(&outgoing.subject));
+            doubtful <= MAX_DOUBTFUL
+        };
+        let len = batch.iter().take_while(is_in_part).count();
+        &batch[..len]
+    }
+
+    async fn send_part(&self, part: &[Outgoing]) -> Result<Vec<Refusal>, Error> {
+        let (mut acknowledgements, mut refused) = (Vec::new(), Vec::new());
+        let mut are_all_kept = true;
+        for (index, Outgoing { subject, envelope, is_kept }) in part.iter().enumerate() {
+            if self.permissions.borrow().is_denied(subject) {
+                refused.push(Refusal::denied(index));
+                continue;
+            }
+            let (subject, envelope) = (subject.to_string(), envelope.clone());
+            let Some(kept) = self.kept.as_ref().filter(|_| *is_kept) else {
+                are_all_kept = false;
+                self.client.publish(subject, envelope).await.map_err(failed)?;
+                continue;
+            };
+            match kept.context.publish(subject.clone(), envelope).await {
+                Ok(published) => acknowledgements.push((index, subject, published)),
+                Err(error) => refused.push(Refusal::try_from_error(index, error)?),
+            }
+        }
+        for (index, subject, acknowledgement) in acknowledgements {
+            refused.extend(self.acknowledged(index, &subject, acknowledgement).await?);
+        }
+        if !are_all_kept {
+            self.arrive().await?;
+        }
+        self.permissions.send_if_modified(|permissions| {
+            permissions.passed(part.iter().map(|outgoing| &outgoing.subject));
+            // Nobody waits for that.
+            false
+        });
+        Ok(refused)
+    }
+
     async fn acknowledged(
         &self,
         index: usize,
         subject: &str,
         acknowledgement: PublishAckFuture,
     ) -> Result<Option<Refusal>, Error> {
-        let mut denied = self.denied.subscribe();
+        let mut permissions = self.permissions.subscribe();
         let result = tokio::select! {
             biased;
             result = acknowledgement.into_future() => result,
             // There is no other answer to what may not be published.
-            _ = denied.wait_for(|denied| denied.contains(subject)) => {
+            _ = permissions.wait_for(|permissions| permissions.is_denied(subject)) => {
                 return Ok(Some(Refusal::denied(index)));
             }
         };
@@ -384,7 +408,31 @@ pub(crate) struct NatsReceiver {
     inbox: Inbox,
     /// To the task that reads them, which ends with this.
     subscriptions: mpsc::UnboundedSender<Abortable<Subscription>>,
-    handles: HashMap<Arc<str>, AbortHandle>,
+    handles: Handles,
+}
+
+/// Whoever aborts a subscription ends it at the server, too: it unsubscribes when it is dropped.
+#[derive(Clone, Default)]
+struct Handles(Arc<Mutex<HashMap<Arc<str>, AbortHandle>>>);
+
+impl Handles {
+    fn register(&self, subject: &Arc<str>) -> AbortRegistration {
+        let (handle, registration) = AbortHandle::new_pair();
+        if let Some(old) = self.lock().insert(Arc::clone(subject), handle) {
+            old.abort();
+        }
+        registration
+    }
+
+    fn abort(&self, subject: &str) {
+        if let Some(handle) = self.lock().remove(subject) {
+            handle.abort();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, AbortHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Subscription {
@@ -434,24 +482,25 @@ async fn read(mut new: mpsc::UnboundedReceiver<Abortable<Subscription>>, inbox: 
 
 impl Receiver for NatsReceiver {
     async fn subscribe(&mut self, subjects: &[Arc<str>]) -> Result<(), Error> {
-        for subject in subjects {
-            let subscriber = self.sender.client.subscribe(subject.to_string()).await;
-            let subscriber = subscriber.map_err(failed)?;
-            let (subject, inbox) = (Arc::clone(subject), self.inbox.clone());
-            let subscription = Subscription { subject: Arc::clone(&subject), subscriber, inbox };
-            let (subscription, handle) = abortable(subscription);
-            self.subscriptions.send(subscription).map_err(|_| gone())?;
-            self.handles.insert(subject, handle);
+        for subjects in subjects.chunks(MAX_DOUBTFUL) {
+            for subject in subjects {
+                // First, as the server may complain at once.
+                let registration = self.handles.register(subject);
+                let subscriber = self.sender.client.subscribe(subject.to_string()).await;
+                let subscriber = subscriber.map_err(failed)?;
+                let (subject, inbox) = (Arc::clone(subject), self.inbox.clone());
+                let subscription = Subscription { subject, subscriber, inbox };
+                let subscription = Abortable::new(subscription, registration);
+                self.subscriptions.send(subscription).map_err(|_| gone())?;
+            }
+            self.sender.arrive().await?;
         }
-        self.sender.arrive().await
+        Ok(())
     }
 
     async fn unsubscribe(&mut self, subjects: &[Arc<str>]) -> Result<(), Error> {
         for subject in subjects {
-            if let Some(handle) = self.handles.remove(subject) {
-                // The subscriber unsubscribes when it is dropped.
-                handle.abort();
-            }
+            self.handles.abort(subject);
         }
         Ok(())
     }
@@ -495,7 +544,8 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::with_source(ErrorKind::Io, "the broker has failed", error)
 }
 
-const MAX_DENIED: usize = 65_536;
+/// The client drops what the server says when more than 128 wait to be heard: one part may be behind.
+const MAX_DOUBTFUL: usize = 50;
 /// What the client keeps of a consumer is dropped when it is more than it has room for.
 const MAX_FETCH: u64 = 256;
 
