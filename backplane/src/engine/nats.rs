@@ -8,6 +8,7 @@ mod permissions;
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt::Display,
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
@@ -203,6 +204,24 @@ impl Kept {
     async fn new(client: &Client, config: stream::Config) -> Result<Self, Error> {
         let context = jetstream::new(client.clone());
         let name = config.name.clone();
+        let config = match context.get_stream(&name).await {
+            Ok(stream) => {
+                let found = &stream.cached_info().config;
+                // What else is set is the operator's.
+                let wanted = stream::Config {
+                    subjects: config.subjects,
+                    max_messages_per_subject: config.max_messages_per_subject,
+                    max_age: config.max_age,
+                    discard: config.discard,
+                    ..found.clone()
+                };
+                if wanted == *found {
+                    return Ok(Self { context, stream });
+                }
+                wanted
+            }
+            Err(_) => config,
+        };
         context.create_or_update_stream(config).await.map_err(|error| {
             let kind = match error.kind() {
                 CreateStreamErrorKind::JetStreamUnavailable => ErrorKind::Unsupported,
@@ -221,9 +240,9 @@ impl Kept {
         after: Option<&Cursor>,
         max: usize,
     ) -> Result<Stored, Error> {
-        let after = after.and_then(|Cursor(number)| number.parse().ok()).unwrap_or(0);
+        let made = self.stream.get_info().await.map_err(failed)?.created;
         // A stream that was made anew counts from the beginning.
-        let after = if after > 0 && self.last().await? < after { 0 } else { after };
+        let after = after.and_then(|cursor| number_of(cursor, &made)).unwrap_or(0);
         let deliver_policy = match after {
             0 => DeliverPolicy::All,
             _ => DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
@@ -255,12 +274,13 @@ impl Kept {
             pending -= count;
         }
         self.stream.delete_consumer(&name).await.map_err(failed)?;
-        let end = last.map(|last| Cursor(last.to_string().into()));
+        let end = last.map(|last| cursor(last, &made));
         Ok(Stored { envelopes: stored.into(), end })
     }
 
-    async fn last(&self) -> Result<u64, Error> {
-        Ok(self.stream.get_info().await.map_err(failed)?.state.last_sequence)
+    async fn end(&self) -> Result<Cursor, Error> {
+        let info = self.stream.get_info().await.map_err(failed)?;
+        Ok(cursor(info.state.last_sequence, &info.created))
     }
 }
 
@@ -293,11 +313,10 @@ impl Sender for NatsSender {
     }
 
     async fn end(&self) -> Result<Cursor, Error> {
-        let last = match &self.kept {
-            Some(kept) => kept.last().await?,
-            None => 0,
-        };
-        Ok(Cursor(last.to_string().into()))
+        match &self.kept {
+            Some(kept) => kept.end().await,
+            None => Ok(cursor(0, &"")),
+        }
     }
 
     async fn stored(
@@ -520,6 +539,17 @@ fn stream_config(prefix: &str, retention: Retention) -> stream::Config {
 /// Without dots, and another one for each prefix.
 fn stream_name(prefix: &str) -> String {
     prefix.replace('_', "__").replace('.', "_-")
+}
+
+/// A number in the stream that was made then.
+fn cursor(number: u64, made: &impl Display) -> Cursor {
+    Cursor(format!("{number} of {made}").into())
+}
+
+/// If the stream is still the same.
+fn number_of(Cursor(cursor): &Cursor, made: &impl Display) -> Option<u64> {
+    let (number, of) = cursor.split_once(" of ")?;
+    if of == made.to_string() { number.parse().ok() } else { None }
 }
 
 fn gone() -> Error {

@@ -1,12 +1,13 @@
-//! What only NATS has: permissions of which it tells when it likes.
+//! What only NATS has: permissions of which it tells when it likes, and streams that others may set up.
 
 use std::time::Duration;
 
+use async_nats::jetstream;
 use futures::{StreamExt, future::join_all};
 use wsweave::Group;
-use wsweave_backplane::{Backplane, ErrorKind, Event, Events, Status};
+use wsweave_backplane::{Backplane, Broker, ErrorKind, Event, Events, Status};
 
-use crate::support::{Engine, Member, Server, event, soon};
+use crate::support::{Engine, Member, Server, Way, event, soon};
 
 #[tokio::test]
 async fn somebody_who_listens_to_everything_is_in_nobodys_way() {
@@ -78,6 +79,61 @@ async fn of_many_messages_that_may_not_be_kept_each_is_told() {
     soon("the broker", backplane.flush()).await.unwrap();
     let stats = backplane.stats();
     assert_eq!((stats.sent, stats.unsent, stats.reconnects), (0, COUNT as u64, 0));
+}
+
+#[tokio::test]
+async fn a_stream_that_was_made_anew_is_read_whole_however_long_it_is_by_now() {
+    let server = Server::start(Engine::Nats).await;
+    let way = Way::new(server.port()).await;
+    let (here, there) = (Group::new(), Group::new());
+    let kept = |broker: Broker| broker.replay(100, Duration::from_secs(60));
+    let one = Backplane::attach(&here, kept(server.broker())).await.unwrap();
+    let far_broker = Engine::Nats.broker(Engine::Nats.address(way.port));
+    let two = Backplane::attach(&there, kept(far_broker)).await.unwrap();
+    for _ in 0..10 {
+        one.publish("t", "before there was anybody").unwrap();
+    }
+    soon("the broker", one.flush()).await.unwrap();
+    let mut far = Member::ready(&there, &two, "t").await;
+    away(&two, &way).await;
+    let context = jetstream::new(async_nats::connect(server.address()).await.unwrap());
+    let config = context.get_stream("wsweave").await.unwrap().cached_info().config.clone();
+    context.delete_stream("wsweave").await.unwrap();
+    context.create_stream(config).await.unwrap();
+    for number in 0..20 {
+        one.publish("t", number.to_string()).unwrap();
+    }
+    soon("the broker", one.flush()).await.unwrap();
+    way.mend();
+    for number in 0..20 {
+        assert_eq!(far.text().await, number.to_string());
+    }
+    assert_eq!(two.stats().gaps, 0);
+}
+
+#[tokio::test]
+async fn what_an_operator_has_set_of_a_stream_stays() {
+    let server = Server::start(Engine::Nats).await;
+    let context = jetstream::new(async_nats::connect(server.address()).await.unwrap());
+    let broker = || server.broker().replay(10, Duration::from_secs(60));
+    let first = Backplane::attach(&Group::new(), broker()).await.unwrap();
+    let mut config = context.get_stream("wsweave").await.unwrap().cached_info().config.clone();
+    (config.max_bytes, config.description) = (1_000_000, Some("ours".into()));
+    context.update_stream(&config).await.unwrap();
+    let broker = server.broker().replay(20, Duration::from_secs(60));
+    let second = Backplane::attach(&Group::new(), broker).await.unwrap();
+    config.max_messages_per_subject = 20;
+    let stream = context.get_stream("wsweave").await.unwrap();
+    assert_eq!(stream.cached_info().config, config);
+    first.close().await;
+    second.close().await;
+}
+
+async fn away(backplane: &Backplane, way: &Way) {
+    let mut events = backplane.events();
+    way.cut();
+    event(&mut events, "the end", |event| matches!(event, Event::Disconnected(_)).then_some(()))
+        .await;
 }
 
 async fn refused(events: &mut Events) {
