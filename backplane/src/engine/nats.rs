@@ -303,8 +303,15 @@ impl Sender for NatsSender {
     async fn send(&self, batch: &[Outgoing]) -> Result<Vec<Refusal>, Error> {
         let (mut refused, mut sent) = (Vec::new(), 0);
         while sent < batch.len() {
-            let part = self.part(&batch[sent..]);
+            let (part, is_doubtful) = self.part(&batch[sent..]);
             let refusals = self.send_part(part).await?;
+            if is_doubtful {
+                self.permissions.send_if_modified(|permissions| {
+                    permissions.passed(part.iter().map(|outgoing| &outgoing.subject));
+                    // Nobody waits for that.
+                    false
+                });
+            }
             let in_batch = |refusal: Refusal| Refusal { index: sent + refusal.index, ..refusal };
             refused.extend(refusals.into_iter().map(in_batch));
             sent += part.len();
@@ -333,8 +340,9 @@ impl Sender for NatsSender {
 }
 
 impl NatsSender {
-    /// What can be sent before the next answer: not too much of which the server may complain.
-    fn part<'a>(&self, batch: &'a [Outgoing]) -> &'a [Outgoing] {
+    /// What can be sent before the next answer: not too much of which the server may complain. And whether
+    /// it may of any.
+    fn part<'a>(&self, batch: &'a [Outgoing]) -> (&'a [Outgoing], bool) {
         let permissions = self.permissions.borrow();
         let mut doubtful = 0;
         let is_in_part = |outgoing: &&Outgoing| {
@@ -342,7 +350,7 @@ impl NatsSender {
             doubtful <= MAX_DOUBTFUL
         };
         let len = batch.iter().take_while(is_in_part).count();
-        &batch[..len]
+        (&batch[..len], doubtful > 0)
     }
 
     async fn send_part(&self, part: &[Outgoing]) -> Result<Vec<Refusal>, Error> {
@@ -370,11 +378,6 @@ impl NatsSender {
         if !are_all_kept {
             self.arrive().await?;
         }
-        self.permissions.send_if_modified(|permissions| {
-            permissions.passed(part.iter().map(|outgoing| &outgoing.subject));
-            // Nobody waits for that.
-            false
-        });
         Ok(refused)
     }
 

@@ -112,6 +112,25 @@ async fn a_stream_that_was_made_anew_is_read_whole_however_long_it_is_by_now() {
 }
 
 #[tokio::test]
+async fn a_stream_is_the_same_when_the_broker_was_started_again() {
+    let mut server = Server::start(Engine::Nats).await;
+    let (here, there) = (Group::new(), Group::new());
+    let broker = || server.broker().replay(100, Duration::from_secs(60));
+    let one = Backplane::attach(&here, broker()).await.unwrap();
+    let two = Backplane::attach(&there, broker()).await.unwrap();
+    one.publish("t", "before there was anybody").unwrap();
+    soon("the broker", one.flush()).await.unwrap();
+    let mut far = Member::ready(&there, &two, "t").await;
+    let mut events = two.events();
+    server.kill().await;
+    event(&mut events, "the end", |event| matches!(event, Event::Disconnected(_)).then_some(()))
+        .await;
+    one.publish("t", "missed").unwrap();
+    server.restart().await;
+    assert_eq!(far.text().await, "missed");
+}
+
+#[tokio::test]
 async fn what_an_operator_has_set_of_a_stream_stays() {
     let server = Server::start(Engine::Nats).await;
     let context = jetstream::new(async_nats::connect(server.address()).await.unwrap());

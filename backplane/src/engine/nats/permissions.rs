@@ -46,3 +46,6 @@ impl Permissions {
 const MAX_SUBJECTS: usize = 65_536;
 /// A complaint may be heard a moment later than what has come behind it.
 const MIN_PASSED: u8 = 2;
+
+#[cfg(test)]
+mod tests;
