@@ -256,7 +256,7 @@ impl Core {
     #[inline]
     pub(super) fn replies_overflow(&self) -> bool {
         let most = self.outbox_size();
-        self.outgoing.replies_len() > most || self.outgoing.backlog_len() > most as u64
+        self.outgoing.replies_len() > most || self.outgoing.backlog_len() > most
     }
 
     fn hook_may_send(&mut self) -> bool {

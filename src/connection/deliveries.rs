@@ -71,9 +71,10 @@ pub(super) enum Entering {
 #[derive(Debug)]
 #[allow(dead_code, reason = "to be dropped is what it is for")]
 pub(super) struct Ended {
-    seats: Vec<Seat>,
+    pub(super) seats: Vec<Seat>,
     policies: Vec<LagPolicy>,
     messages: Vec<Arc<Published>>,
+    retired: Vec<Queue>,
 }
 
 impl Deliveries {
@@ -161,7 +162,12 @@ impl Deliveries {
         let messages = self.clear();
         let queues = self.queues.iter_mut().flatten();
         let (seats, policies): (Vec<_>, _) = queues.map(Queue::end).unzip();
-        Ended { seats: seats.into_iter().flatten().collect(), policies, messages }
+        let seats = seats.into_iter().flatten().collect();
+        // Nobody takes out what was for them any more.
+        let is_left = |queue: &Option<Queue>| queue.as_ref().is_some_and(|queue| queue.is_left);
+        let left: Vec<_> = (0..self.queues.len()).filter(|&at| is_left(&self.queues[at])).collect();
+        left.into_iter().for_each(|place| self.retire(place));
+        Ended { seats, policies, messages, retired: self.take_retired() }
     }
 
     fn retire(&mut self, place: usize) {

@@ -366,13 +366,14 @@ impl Outbox {
         state.open_for.end();
         state.size = 0;
         let items = mem::take(&mut state.items);
-        let deliveries = state.deliveries.as_mut().map(|deliveries| deliveries.end());
+        let mut delivered = state.deliveries.as_mut().map(|deliveries| deliveries.end());
         drop(state);
-        for event in [&self.room, &self.written, &self.ended] {
-            event.notify(usize::MAX);
-        }
-        // After the lock: payloads may run their owner's code when dropped, and members leave their groups.
-        drop((items, deliveries));
+        // After the lock: members leave their groups, before anybody hears of the end; payloads and policies may run
+        // their owners' code when dropped.
+        let ending = Ending(self);
+        drop(delivered.as_mut().map(|delivered| mem::take(&mut delivered.seats)));
+        drop(ending);
+        drop((items, delivered));
     }
 
     /// A group's side: makes a queue for what it publishes; returns its place.
@@ -456,6 +457,17 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An end that all who wait hear of when this is dropped, whatever panics before.
+struct Ending<'a>(&'a Outbox);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        for event in [&self.0.room, &self.0.written, &self.0.ended] {
+            event.notify(usize::MAX);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod frame;
 mod mask;
 mod outgoing;
 mod published;
+mod stretches;
 mod utf8;
 mod violation;
 

@@ -1,6 +1,6 @@
 //! [`Outgoing`]: messages and control frames in, bytes to write out.
 
-use std::{cell::Cell, collections::VecDeque, io::IoSlice, mem, ops::Range};
+use std::{cell::Cell, collections::VecDeque, io::IoSlice, mem};
 
 use bytes::{Bytes, BytesMut};
 
@@ -9,6 +9,7 @@ use super::{
     frame::{FIN, HEADER_ROOM, HeaderBytes, OpCode, RSV1},
     mask::{self, Key},
     published::{Frame, Published},
+    stretches::Stretches,
 };
 use crate::{close::CloseFrame, config::Role, message::Message, stats::Traffic};
 
@@ -30,11 +31,9 @@ pub(crate) struct Outgoing {
     written: u64,
     /// The position up to which a flush waits.
     flush_end: u64,
-    /// Where the replies are that wait, in order, and how many bytes that is.
-    replies: VecDeque<Range<u64>>,
-    replies_len: usize,
-    /// The position up to which there is something that groups have published and hooks' messages go behind.
-    backlog_end: u64,
+    replies: Stretches,
+    /// What groups have published, and hooks' messages go behind.
+    backlog: Stretches,
     /// Where compression was agreed on.
     deflater: Option<Box<Deflater>>,
     /// But for the bytes on the wire, which `written` has.
@@ -84,9 +83,8 @@ impl Outgoing {
             len: 0,
             written: 0,
             flush_end: 0,
-            replies: VecDeque::new(),
-            replies_len: 0,
-            backlog_end: 0,
+            replies: Stretches::default(),
+            backlog: Stretches::default(),
             deflater: None,
             sent: Traffic::default(),
         }
@@ -123,12 +121,12 @@ impl Outgoing {
 
     /// How many of the bytes that wait are what reading itself produced.
     pub(crate) fn replies_len(&self) -> usize {
-        self.replies_len
+        self.replies.len()
     }
 
-    /// How many bytes wait up to the last of those that groups have published and hooks' messages go behind.
-    pub(crate) fn backlog_len(&self) -> u64 {
-        self.backlog_end.saturating_sub(self.written)
+    /// How many of them are what groups have published, and hooks' messages go behind.
+    pub(crate) fn backlog_len(&self) -> usize {
+        self.backlog.len()
     }
 
     /// Tells whether all that a flush waits for has been written: what the sink and hooks sent.
@@ -265,9 +263,8 @@ impl Outgoing {
             self.start = 0;
             recycle(mem::take(&mut self.tail));
         }
-        if self.replies_len > 0 {
-            self.advance_replies();
-        }
+        self.replies.advance(self.written);
+        self.backlog.advance(self.written);
     }
 
     /// Forgets what waits: the transport is gone.
@@ -368,31 +365,10 @@ impl Outgoing {
             self.flush_end = self.end();
         }
         if origin.is_reply() {
-            self.record_reply(start, len);
+            self.replies.push(start, len);
         }
         if origin == Origin::Group {
-            self.backlog_end = self.end();
-        }
-    }
-
-    fn record_reply(&mut self, start: u64, len: usize) {
-        self.replies_len += len;
-        let end = self.end();
-        match self.replies.back_mut() {
-            Some(last) if last.end == start => last.end = end,
-            _ => self.replies.push_back(start..end),
-        }
-    }
-
-    fn advance_replies(&mut self) {
-        while let Some(first) = self.replies.front_mut() {
-            let written = self.written.clamp(first.start, first.end) - first.start;
-            first.start += written;
-            self.replies_len -= usize::try_from(written).expect("no more than waits");
-            if !first.is_empty() {
-                break;
-            }
-            self.replies.pop_front();
+            self.backlog.push(start, len);
         }
     }
 }

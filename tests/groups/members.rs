@@ -2,7 +2,11 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    task::Context,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Wake, Waker},
 };
 
 use futures::{SinkExt, StreamExt};
@@ -90,6 +94,25 @@ fn the_end_of_a_connection_is_that_of_its_memberships() {
     assert_eq!(group.topics(), []);
     assert_eq!(group.publish("t", "x"), 0);
     drop(third);
+}
+
+#[test]
+fn who_hears_of_the_end_of_a_connection_finds_it_in_no_topic() {
+    struct Counts(Group, AtomicUsize);
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.1.store(self.0.member_count("t"), Ordering::Relaxed);
+        }
+    }
+    let group = Group::new();
+    let (mut rig, _member) = member(&group);
+    let handle = rig.conn.handle();
+    let counts = Arc::new(Counts(group, AtomicUsize::new(usize::MAX)));
+    let mut closed = Box::pin(handle.closed());
+    let waker = Waker::from(Arc::clone(&counts));
+    assert!(closed.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    rig.peer().abort();
+    assert_eq!(counts.1.load(Ordering::Relaxed), 0);
 }
 
 #[test]
@@ -279,18 +302,23 @@ fn memberships_and_topics_that_are_no_more_take_no_memory() {
 }
 
 #[test]
-fn memberships_that_are_left_after_an_end_with_much_unwritten_take_no_memory() {
-    let group = Group::new();
-    let mut rig = Rig::new(Role::Server);
-    let handle = rig.conn.handle();
-    let held = allocator::held_after(|| {
-        let all = members_of(&group, &handle);
-        assert_eq!(group.publish("t", "unwritten"), 500);
-        rig.peer().abort();
-        drop(all);
-    });
-    assert!(held < 2_000, "{held} bytes");
-    assert!(!handle.is_open());
+fn memberships_that_are_left_around_an_end_with_much_unwritten_take_no_memory() {
+    for leaves_first in [true, false] {
+        let group = Group::new();
+        let mut rig = Rig::new(Role::Server);
+        let handle = rig.conn.handle();
+        let held = allocator::held_after(|| {
+            let mut all = members_of(&group, &handle);
+            assert_eq!(group.publish("t", "unwritten"), 500);
+            if leaves_first {
+                all.clear();
+            }
+            rig.peer().abort();
+            drop(all);
+        });
+        assert!(held < 2_000, "{held} bytes");
+        assert!(!handle.is_open());
+    }
 }
 
 fn members_of(group: &Group, handle: &wsweave::Handle) -> Vec<wsweave::Membership> {
@@ -441,6 +469,28 @@ fn what_goes_before_the_message_of_a_hook_stops_the_reading_and_is_no_fault_of_h
     assert!(sent[..20].iter().all(|frame| frame.payload.len() == 1 << 20));
     let replies = ["by a handle", "by the next hook"];
     assert_eq!(texts_of(&sent[20..]), [replies, replies].concat());
+}
+
+#[test]
+fn what_the_sink_has_queued_before_a_message_of_a_group_stops_no_reading() {
+    let group = Group::new();
+    let mut rig = Rig::with(Role::Server, Config::default());
+    let handle = rig.conn.handle();
+    let _member = group.join("t", &handle).unwrap();
+    let mut rig = rig.weave(|conn| {
+        conn.on_each_async(move |_, _| {
+            group.publish("t", "published");
+            let handle = handle.clone();
+            async move { handle.send("by a handle").await }
+        })
+    });
+    rig.wire.block_writes();
+    rig.feed(vec![0; 4 << 20]);
+    rig.receive(["one", "two"].map(Frame::text));
+    assert_eq!(rig.settle(), ["one".into(), "two".into()]);
+    rig.wire.unblock_writes();
+    assert!(rig.next().is_pending());
+    assert_eq!(texts_of(&rig.sent()[1..]), ["published", "by a handle"].repeat(2));
 }
 
 #[test]
