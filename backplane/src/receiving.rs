@@ -20,6 +20,7 @@ use crate::{
     envelope::Envelope,
     error::{Error, ErrorKind, UnsentReason},
     inbox::{Arrival, Inbox, Refused, What},
+    node_id::NodeId,
     positions::Observed,
     shared::Shared,
     status::Status,
@@ -64,8 +65,8 @@ struct Receiving<'a, S, R> {
 struct Behind {
     reading: Reading,
     has_failed: bool,
-    /// The last read has brought nothing.
-    was_vain: bool,
+    /// What it was read again for.
+    read_for: Option<(NodeId, u64, u64)>,
     parked: VecDeque<(Envelope, Instant)>,
 }
 
@@ -93,8 +94,8 @@ struct Found {
     end: Option<Cursor>,
     since: Instant,
     overrun: u64,
-    may_read_on: bool,
-    is_vain: bool,
+    /// Whether the broker could be asked.
+    is_read: bool,
 }
 
 impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
@@ -347,10 +348,8 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
                 Stored::default()
             }
         };
-        let is_vain = envelopes.is_empty();
-        let may_read_on = is_read && !(is_vain && behind.was_vain);
         let envelopes = envelopes.into_iter();
-        let found = Found { topic, reading, envelopes, end, since, overrun, may_read_on, is_vain };
+        let found = Found { topic, reading, envelopes, end, since, overrun, is_read };
         self.found.push_back(found);
     }
 
@@ -390,13 +389,16 @@ impl<'a, S: Sender, R: Receiver> Receiving<'a, S, R> {
             }
             return false;
         };
-        // What was dropped behind the end of the read may be kept, too: unless nothing comes of it twice.
-        let reads_on = found.may_read_on && shared.counters.overrun.get() > found.overrun;
+        // What was dropped behind the end of the read may be kept, too. Once it is read again for a message, all
+        // that was kept before that has come.
+        let front = Some((envelope.origin, envelope.epoch, envelope.sequence));
+        let was_overrun = shared.counters.overrun.get() > found.overrun;
+        let reads_on = found.is_read && was_overrun && behind.read_for != front;
         let observed = shared.positions().look(topic, &envelope);
         if reads_on && matches!(observed, Observed::New { missed: 1.. }) {
             behind.parked.push_front((envelope, at));
             (behind.reading, behind.has_failed) = (Reading::Waiting, false);
-            behind.was_vain = found.is_vain;
+            behind.read_for = front;
             self.to_read.push_back(Arc::clone(topic));
             return false;
         }
@@ -445,7 +447,8 @@ fn cost(envelope: &Envelope) -> usize {
     envelope.len() + size_of::<(Envelope, Instant)>()
 }
 
-const MAX_CHUNK: usize = 500;
+/// With NATS that takes two answers.
+const MAX_CHUNK: usize = 50;
 /// Each of them has a consumer at NATS.
 const MAX_READS: usize = 8;
 const MAX_HANDED: usize = 32;

@@ -143,7 +143,7 @@ impl<S: Sender> Sending<'_, S> {
     }
 
     async fn send(&self, batch: &[Outgoing]) -> Result<Vec<Refusal>, Error> {
-        within(self.shared.limits.timeout, self.sender.send(batch)).await
+        self.sender.send(batch).await
     }
 
     /// Beside everything else: the broker may take its time.

@@ -109,7 +109,7 @@ impl Nodes {
         let message = (4 << 10) + 4 * (limits.room + limits.name + limits.text);
         let all = (4 << 10) + limits.people * (4 * limits.name + 4);
         let said = said.max_message(message).max_queue(QUEUE).max_events(events);
-        let who = broker.clone().prefix("chat.who").max_message(all);
+        let who = broker.clone().prefix("chat.who").max_message(all).max_events(events);
         let said = Backplane::attach(&wires.said, said);
         let (said, who) = tokio::try_join!(said, Backplane::attach(&wires.who, who))?;
         let (node, unsure_until) = (who.node().to_string().into(), AtomicU64::new(now()));
@@ -307,9 +307,12 @@ pub(crate) async fn follow(rooms: Arc<Rooms>) {
                 count += 1;
                 tell_network(&rooms, nodes);
                 rooms.tell_rest();
-                if nodes.is_together() && (is_asking || count.is_multiple_of(ANNOUNCE_EVERY)) {
+                let is_time = count.is_multiple_of(ANNOUNCE_EVERY);
+                if is_asking || is_time {
                     let there: Vec<_> = nodes.who.nodes().iter().map(ToString::to_string).collect();
                     rooms.keep_nodes(|node| there.iter().any(|known| known == node));
+                }
+                if nodes.is_together() && (is_asking || is_time) {
                     rooms.open().iter().for_each(|room| rooms.announce(room, is_asking));
                     is_asking = false;
                 }

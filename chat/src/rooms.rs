@@ -44,6 +44,8 @@ pub(crate) struct Rooms {
 pub(crate) struct Room {
     pub(crate) name: Arc<str>,
     opened: Instant,
+    /// The number of the first message that can be from here: what was said before that is forgotten.
+    first: u64,
     state: Mutex<State>,
     /// Locked last, and not for long: whoever looks for an empty room waits for no room's talk.
     seats: Mutex<Seats>,
@@ -195,6 +197,7 @@ impl Rooms {
         let room = Arc::new(Room {
             name: Arc::clone(&name),
             opened: now,
+            first: self.ids.next.load(Ordering::Relaxed),
             state: Mutex::new(state),
             seats: Mutex::new(Seats { taken: 1, empty_since: now }),
             loaded: OnceCell::new(),
@@ -364,6 +367,12 @@ impl Ids {
 
     fn is_own(&self, id: &str) -> bool {
         id.starts_with(&self.epoch)
+    }
+
+    /// Whether it was given here, and not before the `first`th one.
+    fn is_own_since(&self, first: u64, id: &str) -> bool {
+        let number = id.strip_prefix(&self.epoch).and_then(|number| number.parse().ok());
+        number.is_some_and(|number: u64| number >= first)
     }
 }
 

@@ -69,6 +69,7 @@ on_each_engine! {
     a_room_that_was_full_alone_gets_what_was_said_elsewhere,
     what_comes_too_fast_is_a_gap_and_comes_once,
     a_room_that_is_no_more_says_nothing_of_the_next,
+    a_room_that_was_forgotten_has_what_its_own_people_said,
     what_comes_too_late_is_a_gap,
     what_does_not_fit_in_the_queue_is_told,
     who_moves_to_another_node_misses_nothing,
@@ -514,6 +515,22 @@ async fn a_room_that_is_no_more_says_nothing_of_the_next(engine: Engine) {
         }
     });
     assert_eq!(answer.await["names"], json!(["Ada"]));
+}
+
+async fn a_room_that_was_forgotten_has_what_its_own_people_said(engine: Engine) {
+    let server = Server::start(engine).await;
+    let chat = start_among(Limits { rooms: 1, ..limits() }, &server.address()).await;
+    let mut ada = Member::in_room(&url(&chat), "Ada", "lobby").await;
+    ada.say("lobby", "mine").await;
+    ada.texts(1).await;
+    kept_by(&server, "mine").await;
+    let mut joined = Value::Null;
+    for (left, room) in [("lobby", "other"), ("other", "lobby")] {
+        ada.tell(json!({"type": "leave", "room": left})).await;
+        ada.until("left", |event| event["type"] == "left").await;
+        joined = ada.join(room, None).await;
+    }
+    assert_eq!(texts(&joined), ["mine"]);
 }
 
 async fn what_does_not_fit_in_the_queue_is_told(engine: Engine) {

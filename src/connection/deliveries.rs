@@ -166,7 +166,9 @@ impl Deliveries {
         // Nobody takes out what was for them any more.
         let is_left = |queue: &Option<Queue>| queue.as_ref().is_some_and(|queue| queue.is_left);
         let left: Vec<_> = (0..self.queues.len()).filter(|&at| is_left(&self.queues[at])).collect();
-        left.into_iter().for_each(|place| self.retire(place));
+        for place in left {
+            self.retire(place);
+        }
         Ended { seats, policies, messages, retired: self.take_retired() }
     }
 

@@ -15,8 +15,8 @@ use crate::{
     inbox::Inbox,
 };
 
-/// A way to a broker, which can be gone more than once. None of it retries or waits for longer than
-/// its caller lets it.
+/// A way to a broker, which can be gone more than once. None of it retries, and none but
+/// [`Sender::send`] waits for longer than its caller lets it.
 pub(crate) trait Engine: Send + Sync + 'static {
     type Sender: Sender;
     type Receiver: Receiver;
@@ -33,8 +33,8 @@ pub(crate) trait Sender: Clone + Send + Sync + 'static {
     /// The largest envelope that the broker takes.
     fn max_envelope(&self) -> usize;
 
-    /// Publishes in this order; when it returns the broker has all but what it has refused. An error ends
-    /// both halves.
+    /// Publishes in this order; when it returns the broker has all but what it has refused. That may take several
+    /// answers, each of them no longer than the timeout. An error ends both halves.
     fn send(&self, batch: &[Outgoing]) -> impl Future<Output = Result<Vec<Refusal>, Error>> + Send;
 
     /// Behind all that the broker has kept up to now, of any subject.

@@ -35,6 +35,7 @@ pub(crate) struct Nats {
     options: ConnectOptions,
     subjects: Subjects,
     stream: Option<stream::Config>,
+    timeout: Duration,
 }
 
 impl Nats {
@@ -68,7 +69,7 @@ impl Nats {
             // Each of them once: the first connection counts, too.
             .max_reconnects(servers.len());
         let stream = limits.replay.map(|retention| stream_config(&limits.prefix, retention));
-        Ok(Self { servers, options, subjects: subjects.clone(), stream })
+        Ok(Self { servers, options, subjects: subjects.clone(), stream, timeout: limits.timeout })
     }
 }
 
@@ -105,7 +106,7 @@ impl Nats {
             None => None,
         };
         let echo = Arc::new(Echo::new(&client, &self.subjects).await?);
-        let sender = NatsSender { client, echo, kept, permissions };
+        let sender = NatsSender { client, echo, kept, permissions, timeout: self.timeout };
         sender.arrive().await?;
         let (subscriptions, subscribed) = mpsc::unbounded_channel();
         tokio::spawn(read(subscribed, inbox.clone()));
@@ -190,5 +191,6 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::with_source(ErrorKind::Io, "the broker has failed", error)
 }
 
-/// The client drops what the server says when more than 128 wait to be heard: one part may be behind.
-const MAX_DOUBTFUL: usize = 50;
+/// The client drops what the server says when more than 128 wait to be heard: two parts of what is published
+/// and two of subscriptions may be.
+const MAX_DOUBTFUL: usize = 30;

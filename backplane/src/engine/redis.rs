@@ -1,6 +1,6 @@
 //! Redis: pub/sub, and streams to keep messages.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
@@ -15,6 +15,7 @@ use tokio::task::{JoinSet, coop::unconstrained};
 use super::{Cursor, Engine, Outgoing, Receiver, Refusal, Retention, Sender, Stored, Turns};
 use crate::{
     broker::Limits,
+    driver::within,
     error::{Error, ErrorKind, UnsentReason},
     inbox::Inbox,
 };
@@ -23,6 +24,7 @@ pub(crate) struct Redis {
     client: Client,
     config: AsyncConnectionConfig,
     retention: Option<Retention>,
+    timeout: Duration,
 }
 
 impl Redis {
@@ -33,7 +35,7 @@ impl Redis {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(limits.timeout))
             .set_response_timeout(Some(limits.timeout));
-        Ok(Self { client, config, retention: limits.replay })
+        Ok(Self { client, config, retention: limits.replay, timeout: limits.timeout })
     }
 }
 
@@ -52,7 +54,8 @@ impl Engine for Redis {
         let (sink, stream) = self.client.get_async_pubsub().await.map_err(failed)?.split();
         let mut reading = JoinSet::new();
         reading.spawn(read(stream, inbox.clone()));
-        let sender = RedisSender { connection, retention: self.retention, max_envelope };
+        let (retention, timeout) = (self.retention, self.timeout);
+        let sender = RedisSender { connection, retention, max_envelope, timeout };
         Ok((sender, RedisReceiver { sink, _reading: reading }))
     }
 }
@@ -74,6 +77,7 @@ pub(crate) struct RedisSender {
     connection: MultiplexedConnection,
     retention: Option<Retention>,
     max_envelope: usize,
+    timeout: Duration,
 }
 
 impl Sender for RedisSender {
@@ -100,8 +104,11 @@ impl Sender for RedisSender {
             commands.cmd("PUBLISH").arg(&**subject).arg(&envelope[..]);
             indices.push(index);
         }
-        let answers: Vec<Result<redis::Value, RedisError>> =
-            commands.query_async(&mut self.connection.clone()).await.map_err(failed)?;
+        let mut connection = self.connection.clone();
+        let answers: Vec<Result<redis::Value, RedisError>> = within(self.timeout, async {
+            commands.query_async(&mut connection).await.map_err(failed)
+        })
+        .await?;
         let mut refused = Vec::<Refusal>::new();
         for (index, answer) in indices.into_iter().zip(answers) {
             let Err(error) = answer else { continue };

@@ -148,6 +148,16 @@ async fn what_an_operator_has_set_of_a_stream_stays() {
     second.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_may_be_kept_for_less_than_before() {
+    let server = Server::start(Engine::Nats).await;
+    for seconds in [3600, 60] {
+        let broker = server.broker().replay(10, Duration::from_secs(seconds));
+        let backplane = Backplane::attach(&Group::new(), broker).await.unwrap();
+        backplane.close().await;
+    }
+}
+
 async fn away(backplane: &Backplane, way: &Way) {
     let mut events = backplane.events();
     way.cut();

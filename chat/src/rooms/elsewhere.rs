@@ -141,7 +141,7 @@ impl Rooms {
             time: said.time.min(now),
             ..said
         });
-        let is_own = |id: &str| self.ids.is_own(id);
+        let is_own = |id: &str| self.ids.is_own_since(room.first, id);
         let tell = |said: &Said| self.tell(room, &Event::Message(said), None);
         state.history.merge(stored.collect(), is_own, &self.limits, tell);
         true

@@ -39,6 +39,8 @@ impl Kept {
                     max_messages_per_subject: config.max_messages_per_subject,
                     max_age: config.max_age,
                     discard: config.discard,
+                    // The server takes no window that is longer than what it keeps.
+                    duplicate_window: found.duplicate_window.min(config.max_age),
                     ..found.clone()
                 };
                 if wanted == *found {
@@ -66,9 +68,11 @@ impl Kept {
         after: Option<&Cursor>,
         max: usize,
     ) -> Result<Stored, Error> {
-        let made = self.stream.get_info().await.map_err(failed)?.created;
-        // A stream that was made anew counts from the beginning.
-        let after = after.and_then(|cursor| number_of(cursor, &made)).unwrap_or(0);
+        let info = self.stream.get_info().await.map_err(failed)?;
+        let (made, end) = (info.created, info.state.last_sequence);
+        // A stream that was made anew counts from the beginning, and one that has lost its end does not go on.
+        let after = after.and_then(|cursor| number_of(cursor, &made));
+        let after = after.filter(|after| *after <= end).unwrap_or(0);
         let deliver_policy = match after {
             0 => DeliverPolicy::All,
             _ => DeliverPolicy::ByStartSequence { start_sequence: after + 1 },

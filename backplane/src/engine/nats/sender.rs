@@ -1,6 +1,9 @@
 //! [`NatsSender`]: what is published.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use async_nats::{
     Client,
@@ -19,6 +22,7 @@ use super::{
     permissions::Permissions,
 };
 use crate::{
+    driver::within,
     engine::{Cursor, Outgoing, Refusal, Sender, Stored},
     error::{Error, ErrorKind, UnsentReason},
 };
@@ -29,6 +33,8 @@ pub(crate) struct NatsSender {
     pub(super) echo: Arc<Echo>,
     pub(super) kept: Option<Kept>,
     pub(super) permissions: Arc<watch::Sender<Permissions>>,
+    /// For each answer.
+    pub(super) timeout: Duration,
 }
 
 impl NatsSender {
@@ -51,7 +57,7 @@ impl Sender for NatsSender {
         let (mut refused, mut sent) = (Vec::new(), 0);
         while sent < batch.len() {
             let (part, is_doubtful) = self.part(&batch[sent..]);
-            let refusals = self.send_part(part).await?;
+            let refusals = within(self.timeout, self.send_part(part)).await?;
             if is_doubtful {
                 self.permissions.send_if_modified(|permissions| {
                     permissions.passed(part.iter().map(|outgoing| &outgoing.subject));
