@@ -19,7 +19,7 @@ pub struct GroupConfig {
     /// The longest name of a topic, in bytes. 255.
     pub max_topic_len: usize,
     /// How many memberships a connection can have, in all groups together. 1,000. Those that were left
-    /// count until what they wait for is written.
+    /// count until what they wait for is written, and their drop has returned.
     pub max_memberships: usize,
     /// How many bytes of what is published may wait for a connection, for its memberships in all groups
     /// together; they count as for [`LagPolicy::max_bytes`](crate::LagPolicy::max_bytes). 16 MiB. Beyond that a
