@@ -119,6 +119,14 @@ impl Member {
         self.until(&network.to_string(), |event| *event == network).await;
     }
 
+    /// Enters a room, and finds somebody of another node there: at once, or in a moment.
+    async fn meet(&mut self, room: &str, name: &str) {
+        let joined = self.join(room, None).await;
+        if !joined["people"].as_array().unwrap().contains(&json!(name)) {
+            self.until_presence(name, "joined").await;
+        }
+    }
+
     async fn until_presence(&mut self, name: &str, change: &str) {
         self.until(&format!("{name} has {change}"), |event| {
             event["type"] == "presence" && event["name"] == name && event["change"] == change
@@ -214,10 +222,10 @@ async fn who_is_there_is_known_at_all_nodes(engine: Engine) {
     let server = Server::start(engine).await;
     let (one, two) = two(&server).await;
     let mut ada = Member::in_room(&url(&one), "Ada", "lobby").await;
-    let mut bob = Member::in_room(&url(&two), "Bob", "lobby").await;
+    let mut bob = Member::named(&url(&two), "Bob").await;
     // Who was there before is asked for, who comes is told: sooner than with what each node says at times.
     let began = Instant::now();
-    bob.until_presence("Ada", "joined").await;
+    bob.meet("lobby", "Ada").await;
     ada.until_presence("Bob", "joined").await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let mut eve = Member::named(&url(&one), "<i>Eve</i>").await;
@@ -245,8 +253,8 @@ async fn one_name_is_one_person_on_all_nodes(engine: Engine) {
     let mut ada = Member::in_room(&url(&one), "Ada", "lobby").await;
     let mut bob = Member::in_room(&url(&one), "Bob", "lobby").await;
     ada.until_presence("Bob", "joined").await;
-    let mut again = Member::in_room(&url(&two), "Bob", "lobby").await;
-    again.until_presence("Ada", "joined").await;
+    let mut again = Member::named(&url(&two), "Bob").await;
+    again.meet("lobby", "Ada").await;
     // Both of them have joined, and one has left: nobody sees anything of that.
     bob.tell(json!({"type": "leave", "room": "lobby"})).await;
     bob.until("left", |event| event["type"] == "left").await;
@@ -327,8 +335,7 @@ async fn without_a_broker_people_go_on_at_their_node(engine: Engine) {
     let joined = fay.join("lobby", None).await;
     assert_eq!(texts(&joined), ["while we wait", "over there", "again together"]);
     // Who is where is known as before.
-    fay.join("new", None).await;
-    fay.until_presence("Dan", "joined").await;
+    fay.meet("new", "Dan").await;
 }
 
 async fn a_room_that_was_opened_alone_gets_what_was_said_elsewhere(engine: Engine) {
@@ -597,8 +604,8 @@ async fn what_is_said_again_at_another_node_is_said_once(engine: Engine) {
     let two = start_among(limits(), &server.address()).await;
     let mut ada = Member::in_room(&url(&one), "Ada", "lobby").await;
     let mut near = Member::in_room(&url(&one), "Near", "lobby").await;
-    let mut far = Member::in_room(&url(&two), "Far", "lobby").await;
-    far.until_presence("Ada", "joined").await;
+    let mut far = Member::named(&url(&two), "Far").await;
+    far.meet("lobby", "Ada").await;
     // It has come to the other node before she has.
     ada.say_with("first", "k1").await;
     let first = far.message().await;
